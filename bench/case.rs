@@ -169,7 +169,7 @@ fn fetch_once(office: &Office, program: Fetcher, mailbox: &str, sent: &Sent, por
 }
 
 /// Those that ask for one message at a time, on a slow line: a few hundred messages tell what one
-/// of them costs. We fetch as many, and ten thousand, in the same run.
+/// of them costs. The bench fetches as many, and ten thousand, in the same run.
 fn chatty(office: &Office, ports: Ports) {
     let few = (office.mailbox(A300), A300);
     let many = (office.mailbox(A), A);

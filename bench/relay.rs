@@ -1,5 +1,5 @@
-//! The relay under many clients: Postfix's smtp-source, and a process of ours for each session, as
-//! systemd starts them. The processor time is the clients' alone.
+//! The relay under many clients: Postfix's smtp-source, and a process of queuemail for each
+//! session, as systemd starts them. The processor time is the clients' alone.
 
 use crate::case::rounds;
 use crate::measure::{self, Run};

@@ -1,7 +1,7 @@
 //! A fleet: two hosts that share a state in PostgreSQL, and one of them killed at work, on this machine
 //! alone and without any account.
 //!
-//! `cargo run --example fleet` starts our own stand-in of Microsoft 365 and PostgreSQL in a temporary
+//! `cargo run --example fleet` starts the stand-in of Microsoft 365 and PostgreSQL in a temporary
 //! folder, lets mail come in, and lets two hosts fetch it through the real binary. A host is a
 //! process with a home, a state folder and, for root, a host name of its own. It ends with 0 only if
 //! each message was delivered exactly once, octet for octet. `-- --short` takes less mail.
@@ -255,7 +255,7 @@ impl Fleet {
     }
 
     /// Lets both fetch until host A is in the middle of a delivery, and kills it there. It is frozen
-    /// while we look, so that what we see is what is true when it dies.
+    /// while this looks, so that what it sees is what is true when it dies.
     fn kill_at_work(&mut self, end: Instant) -> Result<(), String> {
         let (mut frozen, began) = (Duration::ZERO, Instant::now());
         loop {

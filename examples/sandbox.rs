@@ -1,4 +1,4 @@
-//! A sandbox: the main job of `queuemail`, driven through the real binary against our own
+//! A sandbox: the main job of `queuemail`, driven through the real binary against the
 //! stand-in of Microsoft 365, on this machine alone and without any account.
 //!
 //! `cargo run --example sandbox` provisions two queues, fetches their mail, answers one of them,
@@ -26,7 +26,7 @@ const SECRET: &str = "Gq8~demo.secret+with&odd=characters";
 const SUPPORT: &str = "support@contoso.example";
 const SALES: &str = "sales@contoso.example";
 
-/// What arrived before we came: (mailbox, message).
+/// What arrived before the first run: (mailbox, message).
 const ARRIVED: [(&str, &str); 3] = [
     (
         SUPPORT,
@@ -372,7 +372,7 @@ impl Sandbox {
     }
 }
 
-/// An argument as one would type it; none of ours has a quote in it.
+/// An argument as one would type it; none of these has a quote in it.
 fn quoted(arg: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
     if !arg.is_empty() && arg.chars().all(is_plain) {

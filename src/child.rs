@@ -1,10 +1,11 @@
-//! Programs that we start: fed, bounded in time and in what is kept of what they write, and reaped.
+//! Programs that are started: fed, bounded in time and in what is kept of what they write, and
+//! reaped.
 //!
-//! They get our environment without the secrets in it.
+//! They get the environment without the secrets in it.
 //! A delivery command or the helper that prints one secret has no business with another, and
-//! everything that it starts would inherit that too. What else we read from the environment holds no
-//! secret of ours, and a program may need it as we do: where the proxy is, where systemd put
-//! credentials, where the session's bus listens, where our own configuration is.
+//! everything that it starts would inherit that too. What else is read from the environment holds
+//! no secret, and a program may need it, too: where the proxy is, where systemd put credentials,
+//! where the session's bus listens, where the configuration is.
 
 use crate::secret::Secret;
 use crate::workers::locked;
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 /// How long after its end what a program wrote is waited for, where something that it started (an
 /// agent, say) holds the pipe open.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long we wait between two looks at whether a program has ended: at first, and at most.
+/// How long to wait between two looks at whether a program has ended: at first, and at most.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 

@@ -1,12 +1,12 @@
 //! What went wrong, in the form that decides what the caller does next.
 //!
 //! A [`Fault`] sits at the root of an `anyhow` chain when somebody decides on it: the exit
-//! code, a retry, the remedy printed. The contexts above it say what we were doing. What *we*
-//! say and what the *server* said never mix: the server's words are kept verbatim in
+//! code, a retry, the remedy printed. The contexts above it say what was being done. What
+//! *queuemail* says and what the *server* said never mix: the server's words are kept verbatim in
 //! [`Fault::server_said`] and escaped only where they are printed.
 //!
-//! anyhow carries a fault up and the contexts with it. It decides nothing: kinds and causes are ours,
-//! and `diagnosis` prints them, not its `Debug`.
+//! anyhow carries a fault up and the contexts with it. It decides nothing: kinds and causes are
+//! this module's, and `diagnosis` prints them, not its `Debug`.
 
 mod cause;
 
@@ -40,12 +40,12 @@ pub enum Kind {
     Config,
     /// 76: nobody knows whether it happened; it must not be repeated blindly.
     OutcomeUnknown,
-    /// 70: a bug of ours.
+    /// 70: a bug of the program.
     Bug,
 }
 
 impl Kind {
-    /// The exit code of sysexits.h (76 is its `EX_PROTOCOL`, given our own meaning).
+    /// The exit code of sysexits.h (76 is its `EX_PROTOCOL`, given a meaning of the program).
     pub fn exit_code(self) -> u8 {
         match self {
             Kind::Usage => 64,
@@ -83,12 +83,12 @@ pub struct Fault {
     pub about: Option<Box<About>>,
     /// Where the one who failed knows it; see [`Fault::scope`].
     pub known_scope: Option<Scope>,
-    /// What we could not do and why: a lower-case phrase in the user's names, no period. It is
+    /// What could not be done and why: a lower-case phrase in the user's names, no period. It is
     /// for people: nothing is decided by it.
     pub what: String,
     /// The server's words, verbatim and unescaped.
     pub server_said: Option<String>,
-    /// How long the server asked us to wait.
+    /// How long a wait the server asked for.
     pub retry_after: Option<Duration>,
     /// What to do next, pasteable; `diagnosis` adds those that follow from `server_said`.
     pub hints: Vec<String>,
@@ -103,7 +103,7 @@ pub struct About {
     place: Option<Place>,
 }
 
-/// A host that we spoke to, or tried to.
+/// A host that was spoken to, or was to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     pub host: String,
@@ -114,7 +114,7 @@ pub struct Peer {
 /// A place in a file of the user's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// As it was named to us.
+    /// As it was named.
     pub file: PathBuf,
     /// From 1, columns in characters; `None` for the file as a whole.
     pub line_and_column: Option<(usize, usize)>,
@@ -239,7 +239,7 @@ impl Fault {
     }
 
     /// Of what failed by this error of the system: where it ran out of something that comes back,
-    /// such as open files, nothing is wrong with what we wanted, and the same call may succeed
+    /// such as open files, nothing is wrong with what was wanted, and the same call may succeed
     /// later.
     pub fn by_system(mut self, err: &io::Error) -> Fault {
         let shortage = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
@@ -400,7 +400,7 @@ pub fn cause_of(err: &anyhow::Error) -> Option<Cause> {
     err.downcast_ref::<Fault>().and_then(|fault| fault.cause)
 }
 
-/// The kind of any error: that of its [`Fault`], else a bug of ours.
+/// The kind of any error: that of its [`Fault`], else a bug of the program.
 pub fn kind_of(err: &anyhow::Error) -> Kind {
     if let Some(fault) = err.downcast_ref::<Fault>() {
         return fault.kind;
@@ -416,7 +416,7 @@ pub fn kind_of(err: &anyhow::Error) -> Kind {
 /// Attach it with `.context(scene)`; its text becomes the `error:` line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scene {
-    /// What we could not do, for example "cannot get a token for server `contoso`".
+    /// What could not be done, for example "cannot get a token for server `contoso`".
     pub doing: String,
     pub queue: Option<String>,
     /// The queue's address.

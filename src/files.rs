@@ -1,5 +1,5 @@
 //! Files that must survive a crash: atomic replacement, private permissions, synced folders; and
-//! the way to them, on which no stranger's link may lead us.
+//! the way to them, on which no stranger's link may be followed.
 
 mod others;
 mod way;
@@ -47,7 +47,7 @@ fn put(path: &Path, bytes: &[u8], mode: u32, by_umask: bool) -> Result<()> {
     let mode = match old {
         Some(old) => {
             // Root may change a service's file; the service must still be able to read it.
-            // Where we may not give it away, the group at least.
+            // Where it may not be given away, the group at least.
             let owner = Some(rustix::fs::Uid::from_raw(old.uid()));
             let group = Some(rustix::fs::Gid::from_raw(old.gid()));
             let _ = rustix::fs::fchown(temp.as_file(), owner, group)
@@ -176,15 +176,15 @@ pub fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
         .into()
 }
 
-/// Creates a folder and its parents, each private to us (0700) and durable.
+/// Creates a folder and its parents, each private to this user (0700) and durable.
 pub fn create_private_folder(path: &Path) -> Result<()> {
     make_folder(path)
         .map(drop)
         .map_err(|e| cannot("create folder", path, &e))
 }
 
-/// Creates a folder and its parents, each private to us (0700); what was created is durable. False
-/// where it was there already.
+/// Creates a folder and its parents, each private to this user (0700); what was created is durable.
+/// False where it was there already.
 pub fn make_folder(path: &Path) -> io::Result<bool> {
     let mut folder = std::fs::DirBuilder::new();
     folder.mode(0o700);
@@ -200,7 +200,7 @@ pub fn make_folder(path: &Path) -> io::Result<bool> {
         made => made?,
     }
     match File::open(folder_of(path)) {
-        // One that we may write in and not read cannot be synced.
+        // One that may be written in and not read cannot be synced.
         Err(e) if e.kind() == ErrorKind::PermissionDenied => {}
         above => above?.sync_all()?,
     }

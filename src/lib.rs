@@ -13,7 +13,7 @@
 //!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
-//!        reach                opens mailboxes and ways out, by the way that is open to us
+//!        reach                opens mailboxes and ways out, by the way that is permitted
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
 //!        tokens               gives tokens out: kept ones, or by a sign-in
@@ -126,8 +126,8 @@ fn misread(err: &clap::Error, args: &[OsString]) -> ExitCode {
     ExitCode::from(report.exit_code)
 }
 
-/// A crash must not write secrets to a disk. Where the limit cannot be lowered, we go on: the
-/// system's administrator has decided otherwise.
+/// A crash must not write secrets to a disk. Where the limit cannot be lowered, the program goes
+/// on: the system's administrator has decided otherwise.
 fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit {
@@ -139,9 +139,9 @@ fn no_core_dumps() {
 }
 
 /// A file that may not grow so far (`ulimit -f`) is to fail the write, as on a full disk, and not to
-/// end us in the middle of our work.
+/// end the program in the middle of its work.
 fn no_end_by_size() {
-    // Nobody looks at it: that there is a handler is all. Programs that we start have none.
+    // Nobody looks at it: that there is a handler is all. Programs that are started have none.
     static SEEN: AtomicBool = AtomicBool::new(false);
     let _ = signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), &SEEN);
 }

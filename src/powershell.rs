@@ -3,7 +3,7 @@
 /// A value as PowerShell takes it for one word: as it is where nothing in it means anything,
 /// else in single quotes, in which only a single quote means something, and is doubled. The
 /// typographic quotes are quotes to PowerShell too. Control characters are left out: no name
-/// that they occur in is one that we would have read from a configuration.
+/// that they occur in is one that a configuration could hold.
 pub fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let begins = |c: char| c.is_ascii_alphanumeric();

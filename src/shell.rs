@@ -4,7 +4,8 @@ use crate::output::escape;
 use std::path::Path;
 
 /// A name or path as a shell takes it for one word: as it is where nothing in it means anything,
-/// else in single quotes. Control characters, which could fake a line of ours, become escapes.
+/// else in single quotes. Control characters, which could fake a line of the program, become
+/// escapes.
 pub fn quote(value: impl AsRef<Path>) -> String {
     let text = escape(&value.as_ref().display().to_string());
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c);

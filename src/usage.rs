@@ -1,4 +1,4 @@
-//! What is wrong with a command line, in the words of the house: clap finds it, we say it.
+//! What is wrong with a command line, in the program's own words: clap finds it, this file says it.
 
 use crate::cli::{self, Refused};
 use crate::fault::Fault;

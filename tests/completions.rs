@@ -166,7 +166,7 @@ fn completes(mut shell: Shell) {
             "--auth=oauth-user",
         ],
     );
-    // What is none of ours is a file's name.
+    // What is no option of the program is a file's name.
     shell.check(
         "queuemail config validate scr",
         &["queuemail", "config", "validate", "script"],

@@ -131,7 +131,8 @@ fn links_lead_to_files() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Our own words in every error that the tests hold: a lower-case phrase or a command, no period.
+/// The program's own words in every error that the tests hold: a lower-case phrase or a command, no
+/// period.
 #[test]
 fn messages_have_one_style() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");

@@ -479,7 +479,7 @@ fn one_driver_knows_the_database() {
     });
 }
 
-/// We are synchronous, but for the client of PostgreSQL.
+/// The program is synchronous, but for the client of PostgreSQL.
 #[test]
 fn one_driver_is_asynchronous() {
     const WORDS: [&str; 5] = ["tokio", "async ", ".await", "Future", "Poll::"];

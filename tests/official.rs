@@ -1,4 +1,4 @@
-//! Microsoft's own clients understand the stand-in, so what we prove against it holds for them
+//! Microsoft's own clients understand the stand-in, so what is proved against it holds for them
 //! too: here MSAL for Python gets tokens by every grant; `graph::official_client` reads and sends.
 
 use crate::standin::jwt::{make_certificate, take_apart};

@@ -25,7 +25,7 @@ pub fn validator() -> &'static jsonschema::Validator {
 }
 
 /// Holds the objects of a run against the schema. On standard error, where servers' words are
-/// told too, those are ours that have an `event`.
+/// told too, the program's are those that have an `event`.
 #[track_caller]
 pub fn check(stdout: &[u8], stderr: &[u8]) {
     for line in objects(stdout) {

@@ -1,4 +1,4 @@
-//! The boundary: mailboxes that our apps and accounts must not be able to open.
+//! The boundary: mailboxes that the configured apps and accounts must not be able to open.
 //!
 //! A refusal proves something only of an app that is let in elsewhere, so one of its own
 //! mailboxes is opened first.
@@ -19,7 +19,7 @@ impl Run<'_> {
             scene: registration.scene(),
             ..Walk::default()
         };
-        // Until the mailbox of our own has opened, remedies are about that one: they let us in.
+        // Until the configured mailbox has opened, remedies are about that one: they open it.
         let own = boundary.own.as_ref().map(|own| &own.address.address);
         walk.scene.address = own.map(ToString::to_string);
         walk.scene.account = boundary.account().map(str::to_owned);
@@ -66,7 +66,7 @@ impl Run<'_> {
         walk
     }
 
-    /// Whether a mailbox of our own opens.
+    /// Whether a configured mailbox opens.
     fn opens(&self, walk: &mut Walk, boundary: &Boundary<'_>, own: &str, token: &Secret) -> bool {
         let opens = walk.step("own mailbox", || {
             let mut road = Walk::default();

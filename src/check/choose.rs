@@ -10,7 +10,8 @@ use anyhow::Result;
 /// `boundary`, which must be closed.
 ///
 /// # Errors
-/// `Usage` where a name is of nothing, or a mailbox that must be closed is one of ours.
+/// `Usage` where a name is of nothing, or a mailbox that must be closed is one of the
+/// configuration.
 pub fn subjects<'a>(
     office: &'a Office<'a>,
     names: &[String],
@@ -48,7 +49,7 @@ pub fn subjects<'a>(
     Ok(subjects)
 }
 
-/// Each mailbox that must be closed, for each app and person that reads for us.
+/// Each mailbox that must be closed, for each app and person that reads.
 fn boundaries<'a>(
     office: &'a Office<'a>,
     names: &[String],

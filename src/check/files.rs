@@ -1,4 +1,4 @@
-//! Files that a server's entry names: readable for us, and what is secret for nobody else.
+//! Files that a server's entry names: readable for this user, and what is secret for nobody else.
 
 use crate::fault::Fault;
 use crate::files;

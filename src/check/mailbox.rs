@@ -1,4 +1,4 @@
-//! What an opened mailbox lets us do: nothing is marked, moved or deleted to find it out.
+//! What an opened mailbox permits: nothing is marked, moved or deleted to find it out.
 
 use super::{Walk, reword};
 use crate::fault::{Kind, kind_of};

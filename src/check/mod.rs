@@ -6,8 +6,8 @@
 //! - `reading`, `sending`, `boundary`: the walks; `parts`: what they have in common
 //! - `report`: the walks without what tells whose they are
 //! - `claims`: does a token serve its purpose, by what it says of itself
-//! - `files`: may we read what we must, and nobody else what is secret
-//! - `mailbox`: what an opened mailbox lets us do
+//! - `files`: can this user read what is needed, and nobody else what is secret
+//! - `mailbox`: what an opened mailbox permits
 //! - `shared_state`: the database of a state that hosts share
 //! - `road`: from a host's name to a signed-in session, watched
 

@@ -40,7 +40,7 @@ pub fn files(
     .is_some()
 }
 
-/// Tells of a secret or certificate that will end, where we know when.
+/// Tells of a secret or certificate that will end, where it is known when.
 pub fn credential(walk: &mut Walk, server: &str, credentials: &Credentials<'_>) {
     let now = Timestamp::now();
     for end in expiry::of_server(server, credentials) {

@@ -64,7 +64,7 @@ impl Run<'_> {
     }
 
     /// An app asks for a token again, which costs nothing and shows that its secret works. A
-    /// person's password is tried only where the token that we have does not do.
+    /// person's password is tried only where the token at hand does not do.
     fn read_by(&self, walk: &mut Walk, entry: &MailboxEntry<'_>, way: ReadWay) {
         let from = walk.steps.len();
         walk.scene.protocol = Some(way.name().to_owned());

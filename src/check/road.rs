@@ -84,7 +84,7 @@ pub fn travel<T>(
             walk.failed([names.name, names.connection, names.tls][passed], err, left);
             None
         }
-        // It works without that we were told how: nothing to say of the stages.
+        // It works, though nobody said how: nothing to say of the stages.
         (opened, _) => Some((opened, left)),
     }
 }

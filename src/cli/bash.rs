@@ -3,7 +3,7 @@
 use crate::shell;
 
 /// How bash replaces the unfinished word: it cuts words at `@`, `:` and `=` too, so that often
-/// only the end of one is ours to give.
+/// only the end of one can be completed.
 #[derive(Default)]
 pub struct Replaced {
     /// What of the word stays as it was typed.

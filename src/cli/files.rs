@@ -1,4 +1,4 @@
-//! Commands about files of ours: `config` and `completions`.
+//! Commands about the program's own files: `config` and `completions`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -6,7 +6,7 @@
 //! imperative and end without a period; in the long help the examples come first.
 //!
 //! clap reads the words and writes help and man pages. What is wrong with them is said by
-//! [`crate::usage`], in the form of all our errors; what may be completed by
+//! [`crate::usage`], in the form of all errors; what may be completed by
 //! `commands/completions`, for clap does not know the names in the configuration.
 
 pub mod bash;

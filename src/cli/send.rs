@@ -186,7 +186,7 @@ pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         Some("mailq") => &["outbox", "list"],
         _ => return args,
     };
-    // What help and hints call us.
+    // What help and hints call the program.
     let name = std::iter::once(&"queuemail").chain(words);
     args.splice(0..1, name.map(OsString::from));
     args
@@ -200,7 +200,7 @@ fn flushes(args: &[OsString]) -> bool {
         && words.iter().all(|w| w.starts_with("-q") || w == "-v")
 }
 
-/// Takes sendmail's `-h COUNT` out: `-h` is our wish for help, which would lose the message.
+/// Takes sendmail's `-h COUNT` out: here `-h` asks for help, which would lose the message.
 fn drop_hop_count(args: &mut Vec<OsString>) {
     let is_count = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let end = args.iter().position(|a| a == "--").unwrap_or(args.len());

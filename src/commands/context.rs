@@ -179,7 +179,7 @@ fn config_path(global: &Global) -> Result<PathBuf> {
     }
     let system = PathBuf::from("/etc/queuemail/config.yaml");
     match xdg("XDG_CONFIG_HOME", ".config").map(|d| d.join("queuemail/config.yaml")) {
-        // A folder that is closed to us holds one, as that of the Debian package does.
+        // A folder that may not be read holds one, as that of the Debian package does.
         Some(own) if own.exists() || system.try_exists().is_ok_and(|there| !there) => Ok(own),
         _ => Ok(system),
     }

@@ -62,7 +62,7 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
     }
 }
 
-/// Where the message's octets are, if it got as far as to us.
+/// Where the message's octets are, if they arrived here.
 fn kept(store: &Store, message: &Quarantined) -> Option<String> {
     Kept::new(store).place(&delivery_id(message))
 }

@@ -71,7 +71,7 @@ fn said(text: &str) -> String {
     out.join("\n")
 }
 
-/// Six characters of a canary in a row are none too few to be found, and none of ours.
+/// Six characters of a canary in a row are none too few to be found, and not one of this test's.
 #[track_caller]
 fn has_none(text: &str, canary: &str) {
     let said = said(text).to_lowercase();

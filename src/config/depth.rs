@@ -3,7 +3,7 @@
 
 use super::locate::place_after;
 
-/// As deep as nobody writes; our own keys need four.
+/// As deep as nobody writes; the keys of the format need four.
 const DEEPEST: usize = 64;
 
 /// The line and column (from 1) of the first bracket that is too deep.

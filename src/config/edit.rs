@@ -150,7 +150,7 @@ fn identity(tree: &Tree) -> Option<&str> {
     }
 }
 
-/// A tree as a node to put in: written as text first, since that is how we want it to look.
+/// A tree as a node to put in: written as text first, since it is to look like that.
 fn node(tree: &Tree) -> Result<YamlNode, String> {
     let mut text = String::from("v:");
     write_value(&mut text, tree, 2);

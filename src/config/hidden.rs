@@ -88,7 +88,7 @@ const PLAIN: &[&str] = &[
 
 /// The longest word that is taken for a key, in characters.
 const LONGEST_KEY: usize = 40;
-/// A text of letters that is longer is not a word of ours, in octets.
+/// A text of letters that is longer is not a word of the program, in octets.
 const LONGEST_WORD: usize = 12;
 
 /// What the key of a line says about the value.
@@ -145,7 +145,7 @@ pub fn visible(text: &str) -> Vec<usize> {
 
 /// The words of an error without what the file hides: a text that was swallowed by an open quote
 /// may be told in them. What is told stands in backquotes; a short hidden word may by chance be one
-/// of our own.
+/// of the program.
 pub fn told(words: &str, text: &str) -> String {
     let of_words = Mask::new([Secret::new(words)]);
     let lines = lines(text).into_iter().zip(visible(text));

@@ -26,8 +26,8 @@ const MOST_DIRECTIVES: usize = 8;
 
 /// Reads and checks the file; the model's relative paths and `~/` are resolved.
 ///
-/// Errors (exit 78): the file is not there, not ours, not private though it holds a secret, or
-/// has a mistake.
+/// Errors (exit 78): the file is not there, not the user's, not private though it holds a secret,
+/// or has a mistake.
 pub fn load(path: &Path) -> Result<Config> {
     let (text, metadata) = read(path)?;
     finish(parse(&text, path)?, &metadata, path)
@@ -72,7 +72,7 @@ pub fn parse_all(text: &str, path: &Path) -> Result<Config, Errors> {
     })
 }
 
-/// The text of the file, which must be ours; its permissions are those of what was read.
+/// The text of the file, which must be the user's; its permissions are those of what was read.
 pub fn read(path: &Path) -> Result<(String, Metadata)> {
     let cannot = |e: std::io::Error| {
         let what = format!("cannot read {}: {}", shown(path), why(&e));
@@ -134,7 +134,7 @@ pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<String> {
     })
 }
 
-/// Who can write the file decides which programs we run and where tokens go.
+/// Who can write the file decides which programs run and where tokens go.
 fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
     let me = rustix::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
@@ -157,7 +157,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What to do where the file, or the folder that hides it, is closed to us.
+/// What to do where the file, or the folder that hides it, may not be read.
 pub fn run_as_owner(path: &Path) -> String {
     let me = rustix::process::geteuid().as_raw();
     let mut seen = path.ancestors().filter_map(|p| p.metadata().ok());
@@ -170,7 +170,7 @@ pub fn run_as_owner(path: &Path) -> String {
     }
 }
 
-/// A file that holds a plain secret is for us alone.
+/// A file that holds a plain secret is for this user alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
     if metadata.permissions().mode() & 0o077 != 0 && !config.plain_secrets().is_empty() {
         let fault = Fault::config(format!(

@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 /// Reads a key: true if it is the wanted one. `left` counts the occurrences to pass by before
-/// the key itself is what we look for; `None` where its value is.
+/// the key itself is what is looked for; `None` where its value is.
 struct KeySeed<'k> {
     wanted: &'k str,
     left: &'k mut Option<usize>,

@@ -197,8 +197,8 @@ pub fn target_of(path: &Path) -> Result<PathBuf> {
     .into())
 }
 
-/// Takes the lock of a file, `.NAME.lock` next to it; the kernel gives it back when we end. The
-/// lock file stays, since removing it would let two hold it. The folder is made if need be.
+/// Takes the lock of a file, `.NAME.lock` next to it; the kernel releases it when the process ends.
+/// The lock file stays, since removing it would let two hold it. The folder is made if need be.
 pub fn lock(target: &Path) -> Result<File> {
     let folder = files::folder_of(target);
     if !folder.exists() {

@@ -52,8 +52,8 @@ impl Program {
     }
 }
 
-/// What the header says. Each variable is set, if only to nothing: ours may have been set by whoever
-/// started us.
+/// What the header says. Each variable is set, if only to nothing: the program's may have been set
+/// by whoever started it.
 fn of_header(summary: &Summary) -> [(&'static str, String); 6] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     [

@@ -15,7 +15,7 @@ pub struct Eml {
 }
 
 impl Eml {
-    /// Opens the folder, creating it private to us; messages are staged in its `.staging/`.
+    /// Opens the folder, creating it private to this user; messages are staged in its `.staging/`.
     pub fn open(folder: &Path) -> Result<Eml> {
         let staging = folder.join(".staging");
         super::make_folder(&staging)?;

@@ -164,7 +164,7 @@ struct Link {
     agent: Agent,
     fields: HeaderMap,
     keys: Vec<Zeroizing<Vec<u8>>>,
-    /// What an answer may repeat, and no message of ours does.
+    /// What an answer may repeat, and no error message does.
     mask: Mask,
     /// A connection may be left from an earlier message.
     used: AtomicBool,

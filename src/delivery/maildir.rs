@@ -15,7 +15,7 @@ pub struct Maildir {
 }
 
 impl Maildir {
-    /// Opens the Maildir at `path`, creating what is missing of it, private to us.
+    /// Opens the Maildir at `path`, creating what is missing of it, private to this user.
     pub fn open(path: &Path) -> Result<Maildir> {
         for sub in ["tmp", "new", "cur"] {
             super::make_folder(&path.join(sub))?;

@@ -3,7 +3,7 @@
 //! The file is locked as Debian's policy has it, with a dot-lock next to it and fcntl. The lock is
 //! held from the plan to the flush, so that the offset that an intent names stays true. After a
 //! crash the octets at that offset tell whether the message was appended, in part or not at all.
-//! One thing cannot be told: a reader that rewrites the file between the crash and our next run
+//! One thing cannot be told: a reader that rewrites the file between the crash and the next run
 //! may have taken the message out; it is then delivered again.
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
@@ -21,7 +21,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long we wait for others who write the file.
+/// How long to wait for others who write the file.
 const LOCK_WAIT: Duration = Duration::from_secs(60);
 /// A dot-lock of another host's process is stale after this time (as liblockfile has it).
 const LOCK_STALE: Duration = Duration::from_secs(300);
@@ -306,7 +306,7 @@ fn busy(path: &Path) -> Fault {
     )
 }
 
-/// A lock file next to the mbox, which excludes others and our own threads.
+/// A lock file next to the mbox, which excludes others and the program's own threads.
 struct DotLock(PathBuf);
 
 impl DotLock {
@@ -361,7 +361,7 @@ fn remove_stale(lock: &Path) -> Result<bool> {
         Err(e) if rustix::io::Errno::from_io_error(&e) == Some(rustix::io::Errno::LOOP) => {
             return Err(no_lock(lock));
         }
-        // It is gone by now, or not for us to read.
+        // It is gone by now, or may not be read.
         Err(_) => return Ok(false),
     };
     let Ok(ours) = file.metadata() else {
@@ -452,7 +452,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
-    /// Whatever another program left at the end, or we at a power cut.
+    /// Whatever another program left at the end, or this program at a power cut.
     #[test]
     fn what_stands_at_the_end_swallows_no_message() {
         let whole = "From a Thu Jan  1 00:00:00 1970\nSubject: a\n\nold\n";

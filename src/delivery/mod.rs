@@ -207,7 +207,7 @@ fn is_of_one_message(err: &anyhow::Error) -> bool {
         .is_some_and(|why: &Rejected| why.wait.is_none())
 }
 
-/// Opens the delivery that a target names; `spool` is a private folder of ours for those that
+/// Opens the delivery that a target names; `spool` is a private folder for those that
 /// have no place of their own to stage in.
 pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
     Ok(match place {
@@ -258,7 +258,8 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
             Ok(done.then(|| format!("mbox:{}", file.display())))
         }
         Intent::Again { spool, .. } => match std::fs::remove_file(spool) {
-            // It may be another host's path, which is not for us; there the file is swept away.
+            // It may be another host's path, which this host cannot know; there the file is swept
+            // away.
             Err(e) if e.kind() != io::ErrorKind::NotFound && folder_of(spool).is_dir() => {
                 Err(cannot_write(spool, &e))
             }
@@ -267,8 +268,8 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     }
 }
 
-/// Makes a folder that mail is written to, private to us, if it is not there, and sees that no
-/// other user leads us elsewhere.
+/// Makes a folder that mail is written to, private to this user, if it is not there, and sees that
+/// no other user leads the program elsewhere.
 fn make_folder(folder: &Path) -> Result<()> {
     check_way(folder)?;
     if files::make_folder(folder).map_err(|e| cannot_write(folder, &e))? {
@@ -278,7 +279,7 @@ fn make_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a folder that another user leads us to.
+/// Refuses a folder that another user's link leads to.
 fn check_way(folder: &Path) -> Result<()> {
     files::real_path(folder, End::Folder).map(drop)
 }

@@ -50,7 +50,7 @@ fn mbox(path: &Path, real: &Path) -> Result<String> {
     Ok(format!("mbox {}: {found}", path.display()))
 }
 
-/// A folder that can be written, or made, and that no other user leads us to.
+/// A folder that can be written, or made, and that no other user's link leads to.
 fn folder(path: &Path) -> Result<&'static str> {
     files::real_path(path, End::Folder)?;
     existing(path)
@@ -77,7 +77,7 @@ fn existing(path: &Path) -> Result<&'static str> {
     })
 }
 
-/// With the rights that we have now, not those of who started us.
+/// With the rights that the process has now, not those of who started it.
 fn may(path: &Path, access: Access) -> Result<()> {
     accessat(CWD, path, access, AtFlags::EACCESS)
         .map_err(|e| cannot(path, &std::io::Error::from(e).to_string()).into())

@@ -29,7 +29,7 @@ pub enum Form {
 pub struct Stdout(pub Form);
 
 impl Taker for Stdout {
-    /// For all but a reader that lets us wait.
+    /// For all but a reader that keeps the writer waiting.
     fn longest(&self) -> Duration {
         Duration::from_secs(60)
     }
@@ -66,8 +66,9 @@ fn make_durable() -> io::Result<()> {
     }
 }
 
-/// True if nobody gave us a standard output. Rust then opens /dev/null, for reading too, in its
-/// place, and mail would vanish without an error; `>/dev/null` in a shell is for writing alone.
+/// True if the process was started without a standard output. Rust then opens /dev/null, for
+/// reading too, in its place, and mail would vanish without an error; `>/dev/null` in a shell is
+/// for writing alone.
 fn is_closed() -> bool {
     let Ok(null) = rustix::fs::stat("/dev/null") else {
         return false;

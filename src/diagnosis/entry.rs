@@ -52,9 +52,9 @@ impl Who {
 pub struct Entry {
     /// The AADSTS codes by which Entra ID says it.
     pub codes: Vec<u64>,
-    /// Texts by which a server says it, or we do, in whatever case; `…` stands for anything between.
+    /// Texts by which a server says it, or the program, in whatever case; `…` stands for anything between.
     pub texts: Vec<&'static str>,
-    /// Of our own faults: why they arose.
+    /// Of the program's own faults: why they arose.
     pub cause: Option<Cause>,
     /// RFC 6749's `error`, where the code is unknown or absent.
     pub error: Option<&'static str>,

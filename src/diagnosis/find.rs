@@ -1,4 +1,4 @@
-//! Which explanation fits: a server's words, a cause of our own, or what a person typed.
+//! Which explanation fits: a server's words, the program's own cause, or what a person typed.
 
 use super::entra;
 use super::entry::Entry;
@@ -15,7 +15,7 @@ pub fn for_server_words(said: &str) -> Option<&'static Entry> {
     })
 }
 
-/// The explanation of a failure that we found ourselves.
+/// The explanation of a failure that the program itself found.
 pub fn for_cause(cause: Cause) -> Option<&'static Entry> {
     all().find(|entry| entry.cause == Some(cause))
 }

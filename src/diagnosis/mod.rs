@@ -4,8 +4,8 @@
 //! the program: decisions are made by RFC 6749's `error`, response codes and reply codes.
 //!
 //! - `entry`: what an explanation is; `hints`: real names in its hints; `find`: which one fits
-//! - `table`: reads `explanations/`, where the texts are: of servers' words, and in `own` of what we
-//!   find ourselves, by its cause
+//! - `table`: reads `explanations/`, where the texts are: of servers' words, and in `own` of what the
+//!   program itself finds, by its cause
 //! - `entra`: the form of Entra's error texts
 
 mod entra;
@@ -23,7 +23,7 @@ use crate::fault::{Fault, Kind, Peer, Place, Scene, kind_of};
 
 /// An error as a person reads it.
 pub struct Report {
-    /// What we could not do.
+    /// What could not be done.
     pub error: String,
     /// At most three.
     pub causes: Vec<String>,
@@ -173,7 +173,7 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
     }
 }
 
-/// The explanation of a failure: of what we found ourselves, else of the server's words.
+/// The explanation of a failure: of what the program itself found, else of the server's words.
 fn entry_for(fault: Option<&Fault>) -> Option<&'static entry::Entry> {
     let fault = fault?;
     fault.cause.and_then(find::for_cause).or_else(|| {

@@ -60,7 +60,7 @@ impl Reply {
         matches!(self.code / 100, 4 | 5)
     }
 
-    /// The fault of a reply that stops us: later for 4xx, for good for 5xx.
+    /// The fault of a reply that stops the dialogue: later for 4xx, for good for 5xx.
     pub fn fault(&self, what: impl Into<String>) -> Fault {
         let kind = if self.code / 100 == 5 {
             Kind::Refused
@@ -93,7 +93,7 @@ impl Reply {
     }
 }
 
-/// What a server offers (the extensions that we use).
+/// What a server offers (the extensions that are used).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     pub starttls: bool,

@@ -90,7 +90,7 @@ causes! {
     ServerBusy,
     /// The server ends the session (RFC 5321 §3.8: 421).
     ServerLeaves,
-    /// A server asked us to wait before, and that time has not passed.
+    /// A server asked for a wait before, and that time has not passed.
     WaitHolds,
     // ---- the mailbox
     /// The token was good, and the mailbox could not be opened all the same.

@@ -144,7 +144,7 @@ impl Drop for Intake<'_> {
 
 /// Unique file names as the Maildir convention has them: time, then what makes it unique on
 /// this host, then the host. A random number is in it, for a clock may be set back and a
-/// container gives the same process number again. Ours also name the mailbox, so that what a crash
+/// container gives the same process number again. These also name the mailbox, so that what a crash
 /// left of it in a staging folder can be told from others' files.
 pub struct Names {
     prefix: String,
@@ -182,8 +182,8 @@ impl Names {
         format!("{}{}{}{}", self.prefix, self.count, self.mark, self.host)
     }
 
-    /// Removes what runs of ours that died left in a staging folder, under whatever extension. The mailbox is locked and
-    /// interrupted deliveries are finished: nobody else uses such a file.
+    /// Removes what runs that died left in a staging folder, under whatever extension. The mailbox
+    /// is locked and interrupted deliveries are finished: nobody else uses such a file.
     pub fn sweep(&self, staging: &Path) -> io::Result<()> {
         for entry in std::fs::read_dir(staging)? {
             let name = entry?.file_name();

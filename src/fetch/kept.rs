@@ -1,4 +1,4 @@
-//! The octets of messages that a delivery refused, as far as we have them: whoever decides about
+//! The octets of messages that a delivery refused, as far as they are here: whoever decides about
 //! a message in quarantine can look at it here.
 //!
 //! They are a help and no promise: the message itself stays on the server. Together they are

@@ -18,7 +18,7 @@ pub struct Seen<'a> {
 }
 
 /// Has each folder of the job looked at, open and once by whatever names it has. One that is gone,
-/// or closed to us, keeps no other back; the first such error is returned.
+/// or not permitted, keeps no other back; the first such error is returned.
 pub fn each_folder(
     job: &Job,
     store: &Store,

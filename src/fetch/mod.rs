@@ -92,7 +92,7 @@ pub struct Job {
     pub include_skipped: bool,
     /// Stop between two messages at this time.
     pub deadline: Option<Instant>,
-    /// A private folder of ours for what has no place of its own to be staged in, and for what
+    /// A private folder for what has no place of its own to be staged in, and for what
     /// memory is not to hold.
     pub scratch: PathBuf,
 }

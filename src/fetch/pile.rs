@@ -50,7 +50,7 @@ impl Line {
 }
 
 impl Pile {
-    /// `folder` is a private folder of ours.
+    /// `folder` is a private folder.
     pub fn new(folder: &Path) -> Pile {
         Pile {
             folder: folder.to_owned(),

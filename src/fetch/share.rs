@@ -117,7 +117,7 @@ impl<'a> Share<'a> {
     }
 
     /// A mailbox was visited; `ran` is how, where that is to be on record. One that was not fetched to
-    /// its end for as long as it was ours is due at once, unless another host has it by now.
+    /// its end for as long as it was held is due at once, unless another host has it by now.
     pub fn visited(&self, claimed: Claimed, ran: Option<Ran>) {
         let is_whole = ran.as_ref().is_some_and(Ran::is_whole);
         let mut now = self.now();
@@ -184,7 +184,7 @@ impl<'a> Share<'a> {
                 }));
             }
             if now.due.is_empty() || now.looked.is_none_or(|at| at.elapsed() >= FRESH) {
-                // Of what is due, a transaction of another host keeps the rest from us.
+                // Of what is due, a transaction of another host keeps the rest from this one.
                 if now.looked.is_some() && !now.has_claimed && now.due.is_empty() {
                     return Ok(None);
                 }

@@ -126,7 +126,7 @@ impl Visit<'_> {
                 Ok(Ended::Whole | Ended::WentBack) => {}
                 // Nothing was begun, and another folder may be delivered to another place.
                 Err(err) if destination_waits(&err) => waits = waits.and(Err(err)),
-                // A folder that is gone, or closed to us, keeps no other back.
+                // A folder that is gone, or not permitted, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
                 ended => return first_of(first, ended.map(|_| ())).and(waits),
             }

@@ -1,4 +1,4 @@
-//! Who beside us may reach a file.
+//! Who else may reach a file.
 
 use crate::shell;
 use std::fs::Metadata;
@@ -8,8 +8,8 @@ use std::path::Path;
 /// Where container platforms put secrets.
 const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
 
-/// Who can change a file or folder of ours or of root, beside us and root: "every user" or "a
-/// group". A group with our own user's number is, by convention, ours alone.
+/// Who can change a file or folder of this user or of root, beside the two: "every user" or "a
+/// group". A group with this user's number is, by convention, this user's alone.
 pub fn who_else_can_change(about: &Metadata) -> Option<&'static str> {
     let (mode, group) = (about.permissions().mode(), about.gid());
     if mode & 0o002 != 0 {
@@ -37,7 +37,7 @@ pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
     }
 }
 
-/// True for what container platforms and systemd mount for us alone.
+/// True for what container platforms and systemd mount for this user alone.
 pub fn is_mounted(path: &Path) -> bool {
     MOUNTS.iter().any(|mount| path.starts_with(mount))
 }

@@ -2,7 +2,7 @@
 //!
 //! Whoever may change a folder can put a link in it at any time, and what is then written on a path
 //! through that folder lands where the link leads, with the rights of whoever writes. So a link is
-//! followed only where root or we ourselves have made it. Root goes further, for it may write
+//! followed only where root or this user made it. Root goes further, for it may write
 //! everywhere: it passes only through folders that nobody else can change, as sshd(8) has it for
 //! its files. Mail that root delivers into a user's folder is thus delivered as that user, as
 //! local(8) of Postfix and dovecot-lda do, or not at all.
@@ -32,16 +32,16 @@ const NOWHERE: [ErrorKind; 3] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     Folder,
-    /// A folder of our own, whose owner and permissions the caller checks: only links are looked
-    /// at on the way.
+    /// A folder of the program, whose owner and permissions the caller checks: only links are
+    /// looked at on the way.
     OwnFolder,
     /// A file that is opened without following links and looked at before it is written. So its
     /// folder may also be changed by a group, as the system's folder of mailboxes is.
     File,
 }
 
-/// Where a path leads, its links resolved; what is not there yet, or closed to us, comes as it was
-/// written.
+/// Where a path leads, its links resolved; what is not there yet, or may not be looked at, comes as
+/// it was written.
 ///
 /// # Errors
 /// `CannotWrite` where another user's link is on the way, and for root, where another user can
@@ -51,7 +51,7 @@ pub fn real_path(path: &Path, end: End) -> Result<PathBuf> {
     let mut left = parts(&std::path::absolute(path).map_err(|e| cannot("use", path, &e))?);
     let mut at = PathBuf::from("/");
     let mut links = 0;
-    // A group can change the folder that we are in.
+    // A group can change the working folder.
     let mut shared = false;
     while let Some(part) = left.pop() {
         if part == ".." {
@@ -60,7 +60,7 @@ pub fn real_path(path: &Path, end: End) -> Result<PathBuf> {
         }
         let next = at.join(part);
         let about = match next.symlink_metadata() {
-            // Nothing leads on from here for us; whoever writes there will be told why.
+            // Nothing leads on from here; whoever writes there will be told why.
             Err(e) if NOWHERE.contains(&e.kind()) => {
                 at = next;
                 at.extend(left.into_iter().rev());

@@ -9,7 +9,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 
-/// Where ureq says no time, which it does nowhere with our settings.
+/// Where ureq says no time, which it does nowhere with these settings.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// Connects to a host, or to the proxy on the way to it.

@@ -1,7 +1,8 @@
-//! The one HTTPS client: our TLS, time-outs, no redirects, bounded answers, proxy variables.
+//! The one HTTPS client: the program's TLS, time-outs, no redirects, bounded answers, proxy
+//! variables.
 //!
-//! TLS goes through a connector of our own: ureq's would *replace* the system's authorities by a
-//! `ca_file` instead of adding it.
+//! TLS goes through the program's own connector: ureq's would *replace* the system's authorities by
+//! a `ca_file` instead of adding it.
 
 mod dial;
 mod proxy;
@@ -26,8 +27,8 @@ const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
 /// Connections that are kept for the next requests: some for each of several mailboxes at once.
 const KEPT: usize = 64;
-/// For all octets of an answer together we wait so many time-outs, and as long as a very slow line
-/// needs for them.
+/// For all octets of an answer together the wait is so many time-outs, and as long as a very slow
+/// line needs for them.
 const PATIENCE: u32 = 5;
 /// Longest time that a body may take which is read or sent piece by piece.
 const LONGEST_BODY: Duration = Duration::from_secs(3600);
@@ -72,8 +73,8 @@ pub struct Incoming {
 impl Incoming {
     /// Whether the answer itself says where its body ends, by a length or a last chunk. Else the
     /// body goes on until the host says `close_notify` (RFC 9112 §6.3, §9.8): whole for whoever
-    /// spoke TLS with us. But a proxy that inspects TLS says it also when *its* connection to the
-    /// host broke, so such a body proves to be whole by its content alone, as JSON does.
+    /// spoke TLS with the program. But a proxy that inspects TLS says it also when *its* connection
+    /// to the host broke, so such a body proves to be whole by its content alone, as JSON does.
     pub fn is_framed(&self) -> bool {
         self.is_framed
     }
@@ -356,7 +357,7 @@ impl Agent {
 /// True if requests to this host go through a proxy.
 ///
 /// # Errors
-/// `Config` for a proxy that we cannot speak to.
+/// `Config` for a proxy that the program cannot speak to.
 pub fn is_proxied(host: &str) -> Result<bool, Fault> {
     let proxies = Proxies::from_environment()?;
     Ok(proxies.proxy.is_some() && !proxies.is_direct(host))
@@ -406,7 +407,8 @@ fn is_connected(err: &ureq::Error) -> bool {
 /// No wait that a server asks for is taken to be longer.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most [`LONGEST_WAIT`].
+/// How long a wait the server asks for (RFC 9110 §10.2.3): seconds or a date, at most
+/// [`LONGEST_WAIT`].
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers
         .get(http::header::RETRY_AFTER)?

@@ -15,7 +15,8 @@ impl Proxies {
     /// From `HTTPS_PROXY`, else `ALL_PROXY`, and `NO_PROXY`, or the same in lower case.
     ///
     /// # Errors
-    /// `Config` for a proxy that we cannot speak to: going on without it would be a surprise.
+    /// `Config` for a proxy that the program cannot speak to: going on without it would be a
+    /// surprise.
     pub fn from_environment() -> Result<Proxies, Fault> {
         let variable = |names: &[&'static str]| {
             names.iter().find_map(|name| {

@@ -71,7 +71,7 @@ impl Drop for Preparation {
     }
 }
 
-/// Wraps a connection in our TLS.
+/// Wraps a connection in the program's TLS.
 pub struct TlsWrap {
     pub tls: TlsConnector,
     pub watch: Watch,
@@ -152,7 +152,7 @@ fn handshake_fault(host: &str, text: &str) -> Fault {
     })
 }
 
-/// Checks what native-tls has no option for; nothing of ours was sent yet.
+/// Checks what native-tls has no option for; nothing was sent yet.
 fn check_names<S: Read + Write>(host: &str, stream: &TlsStream<S>) -> Result<(), Fault> {
     let unreadable = |e: &dyn fmt::Display| {
         Fault::try_later(format!("cannot read the certificate of `{host}`: {e}"))
@@ -196,7 +196,7 @@ impl Write for Below {
     }
 }
 
-/// A connection inside our TLS.
+/// A connection inside the program's TLS.
 pub struct TlsTransport {
     buffers: LazyBuffers,
     stream: TlsStream<Below>,

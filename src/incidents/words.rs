@@ -92,7 +92,7 @@ fn listed<const N: usize>(all: [(u64, &str); N]) -> String {
     parts.join(", ")
 }
 
-/// An error in one line: our words and the server's.
+/// An error in one line: the program's words and the server's.
 pub fn in_short(err: &anyhow::Error) -> String {
     let said = err
         .downcast_ref::<Fault>()

@@ -136,8 +136,9 @@ impl Draft {
         self.replace_from = true;
     }
 
-    /// Gives a message without From one of the person who runs us, who has no full address, and
-    /// this name: where it is prepared, the sender's address takes the place of theirs.
+    /// Gives a message without From one of the person who runs the program, who has no full
+    /// address, and this name: where it is prepared, the sender's address takes the place of
+    /// theirs.
     ///
     /// # Errors
     /// `Usage`: the name cannot stand in a header.
@@ -402,7 +403,7 @@ fn foreign_encoding(octets: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A CR without LF is no line end of ours, but of others: what stands in one field to us might be
+/// A CR without LF is no line end here, but to others: what is one field here might be
 /// another field to them.
 fn refuse_bare_cr(octets: &[u8], fields: &[Field]) -> Result<()> {
     let is_bare = |octets: &[u8]| {

@@ -326,7 +326,7 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// Each recipient that was refused, with the server's words.
     pub refused: Vec<RefusedRecipient>,
-    /// Ours: why we did not hand the message over, or how the connection broke.
+    /// The program's: why it did not hand the message over, or how the connection broke.
     pub why: Option<Fault>,
     /// The server's last words on the message.
     pub server_said: Option<String>,
@@ -351,7 +351,7 @@ impl Receipt {
         }
     }
 
-    /// Of a message with which we failed.
+    /// Of a message that failed.
     pub fn failed(outcome: Outcome, why: Fault) -> Receipt {
         Receipt {
             server_said: why.server_said.clone(),

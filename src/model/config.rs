@@ -144,7 +144,7 @@ pub struct IncomingServer, new {
     pub federated_token: Option<FederatedToken>,
     /// The same as `federated_token: {file: P}`.
     pub federated_token_file: Option<PathBuf>,
-    /// Signs in as a managed identity of the Azure host that we run on: true for the user-assigned
+    /// Signs in as a managed identity of the Azure host: true for the user-assigned
     /// one of `client_id`, system for the host's own.
     #[serde(default)]
     pub managed_identity: ManagedIdentity,
@@ -198,7 +198,7 @@ pub struct OutgoingServer, new {
     pub federated_token: Option<FederatedToken>,
     /// The same as `federated_token: {file: P}`.
     pub federated_token_file: Option<PathBuf>,
-    /// Signs in as a managed identity of the Azure host that we run on: true for the user-assigned
+    /// Signs in as a managed identity of the Azure host: true for the user-assigned
     /// one of `client_id`, system for the host's own.
     #[serde(default)]
     pub managed_identity: ManagedIdentity,

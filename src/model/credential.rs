@@ -96,7 +96,7 @@ fn from_file(path: &Path) -> Result<Secret, Fault> {
     Ok(Secret::new(text))
 }
 
-/// Whether the Azure host that we run on vouches for us, and as which identity.
+/// Whether the Azure host vouches for the program, and as which identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManagedIdentity {
     #[default]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use url::Url;
 
 /// A URL that may be asked for: `https://`, and `http://` on this very host. Whoever knows it can
-/// speak in our name, so its host alone is shown.
+/// speak in the user's name, so its host alone is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PingUrl(Url);
 

@@ -1,9 +1,9 @@
 //! From the source of a secret to the secret: read again at each use, bounded, never echoed.
 //!
-//! Who may read a secret's file: we own it and nobody else may touch it (0600 or less), or root
-//! owns it and shares it with a group (root:queuemail 0640). Container platforms mount secrets
-//! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
-//! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
+//! Who may read a secret's file: this user owns it and nobody else may touch it (0600 or less), or
+//! root owns it and shares it with a group (root:queuemail 0640). Container platforms mount secrets
+//! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and systemd's
+//! `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
 use super::secret_command::{NoSecret, run};
 use super::secret_source::SecretSource;

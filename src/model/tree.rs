@@ -192,7 +192,7 @@ impl Value for Target {
     }
 }
 
-/// Whoever knows it can speak in our name.
+/// Whoever knows it can speak in the user's name.
 impl Value for PingUrl {
     fn stated(&self) -> Tree {
         Tree::Secret(Secret::new(self.url().as_str()))

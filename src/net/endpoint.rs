@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum TlsMode {
     /// From the first octet (`imaps://`, `smtps://`).
     Implicit,
-    /// After STARTTLS, without which we do not go on (`imap://`, `smtp://`).
+    /// After STARTTLS, without which nothing more is said (`imap://`, `smtp://`).
     StartTls,
 }
 

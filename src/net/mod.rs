@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long we wait for a host, and whom we trust in addition to the system's authorities.
+/// How long to wait for a host, and whom to trust in addition to the system's authorities.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// For the TCP connection, the lookup of the host's name included; and for the TLS handshake.

@@ -1,8 +1,8 @@
-//! How long a host may keep us waiting in all.
+//! How long a host may take in all.
 
 use std::time::Duration;
 
-/// How long a host may keep us waiting in all: a fixed time, and what a very slow line needs for
+/// How long a host may take in all: a fixed time, and what a very slow line needs for
 /// the octets that came. A time-out of each read alone lets a host send an octet now and then for
 /// ever.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 //!
 //! A time-out of each read alone lets a host send an octet now and then for ever, and inside a TLS
 //! record nobody above would see even that. So the time that is spent on waiting is summed up
-//! beneath TLS, and stays below a [`Patience`]. The time between reads and writes, which is ours,
-//! does not count.
+//! beneath TLS, and stays below a [`Patience`]. The time between reads and writes, which the
+//! program itself takes, does not count.
 //!
 //! HTTPS has ureq's own stream, which `http/tls` gives the same patience.
 

@@ -32,7 +32,7 @@ pub type TlsStream<S> = SslStream<S>;
 pub struct Connector {
     context: SslContext,
     reach: Reach,
-    /// A host's certificate comes from nobody whom we have read of.
+    /// A host's certificate comes from no authority that was read.
     stranger: Cell<bool>,
     /// A host's certificate was found good.
     secured: Cell<bool>,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Connects within this time. The library's own connect would wait for ever for a program that
-/// hangs, once the callers before us have filled its queue.
+/// hangs, once earlier callers have filled its queue.
 pub fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
     let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;

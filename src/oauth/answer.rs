@@ -13,9 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The longest token that we pass on, in octets; Entra's have 1.5 to 4 KiB.
+/// The longest token that is passed on, in octets; Entra's have 1.5 to 4 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
-/// No token lives longer for us, whatever `expires_in` says (continuous access evaluation: 28 h).
+/// No token counts as valid for longer, whatever `expires_in` says (continuous access evaluation:
+/// 28 h).
 const LONGEST_LIFE: u64 = 48 * 3600;
 
 /// A successful answer (RFC 6749 §5.1), not checked yet.
@@ -102,7 +103,7 @@ impl TokenAnswer {
         let access = AccessToken {
             secret: access,
             obtained_at: SystemTime::now(),
-            // Counted from the question: what the network took is not ours.
+            // Counted from the question: the network's time is not part of its life.
             expires_at: asked_at + life,
         };
         Ok(Granted { access, refresh })
@@ -252,7 +253,7 @@ const LOCKED: u64 = 50053;
 const LOCKED_FOR: Duration = Duration::from_secs(3600);
 
 impl ErrorAnswer {
-    /// The same, and its words repeat none of our secrets.
+    /// The same, and its words repeat no secret.
     pub fn without(self, mask: &Mask) -> ErrorAnswer {
         let hidden = |text: Option<String>| text.map(|text| mask.hide(&text));
         ErrorAnswer {

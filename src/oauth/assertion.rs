@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How long an assertion is good for, in seconds; Microsoft asks for five to ten minutes.
 const LIFE: u64 = 600;
-/// How far our clock may be ahead of theirs, in seconds.
+/// How far this host's clock may be ahead of theirs, in seconds.
 const SKEW: u64 = 60;
 /// The directory behind Graph, to which a proof is addressed, by its application ID.
 const DIRECTORY: &str = "00000002-0000-0000-c000-000000000000";

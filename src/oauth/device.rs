@@ -1,6 +1,7 @@
 //! The device code grant (RFC 8628): the person signs in with any browser anywhere.
 //!
-//! The polling is our own: oauth2's cannot be stopped by a fatal answer and drops Entra's fields.
+//! The polling is written here: oauth2's cannot be stopped by a fatal answer and drops Entra's
+//! fields.
 
 use super::answer::{Class, GrantError, TokenAnswer, odd};
 use super::exchange::{ask, form};
@@ -12,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// What the authorization server tells us to show (RFC 8628 §3.2).
+/// What the authorization server wants to be shown (RFC 8628 §3.2).
 #[derive(Deserialize)]
 pub struct DeviceCode {
     device_code: crate::secret::Secret,

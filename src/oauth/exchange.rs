@@ -13,11 +13,11 @@ use serde_json::error::Category;
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
-/// The largest answer of a token endpoint that we read, in octets.
+/// The largest answer of a token endpoint that is read, in octets.
 const LARGEST_ANSWER: u64 = 1 << 20;
 
-/// No page of a proxy or gateway silences us longer, whatever it asks for: one that is down for a
-/// day says nothing of the login host behind it.
+/// No page of a proxy or gateway silences the program longer, whatever it asks for: one that is
+/// down for a day says nothing of the login host behind it.
 const LONGEST_WAIT_OF_A_PAGE: Duration = Duration::from_secs(300);
 
 /// What the answer's frame said, which the oauth2 crate does not keep.
@@ -148,7 +148,7 @@ fn malformed(place: &str, category: Category) -> Fault {
 }
 
 impl Frame {
-    /// Something between us and the login host answered: a proxy's page, a portal, nothing.
+    /// Something between this host and the login host answered: a proxy's page, a portal, nothing.
     fn is_from_elsewhere(&self) -> Fault {
         let status = self.status;
         let content_type: String = match self.content_type.as_str() {

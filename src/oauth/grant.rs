@@ -2,10 +2,10 @@
 //! crate's client.
 //!
 //! The crate writes the requests of RFC 6749 and the challenge of RFC 7636, and makes the page where
-//! a person signs in. It does not do more: `exchange` carries a request, because ours has bounds, a
-//! proxy and a trace; `answer` reads what comes, because Entra says more than RFC 6749 and a token is
-//! checked before it is used; `device` polls, because the crate's polling does not stop at a fatal
-//! answer; `assertion` signs, which the crate has nothing for.
+//! a person signs in. It does not do more: `exchange` carries a request, because that one has
+//! bounds, a proxy and a trace; `answer` reads what comes, because Entra says more than RFC 6749
+//! and a token is checked before it is used; `device` polls, because the crate's polling does not
+//! stop at a fatal answer; `assertion` signs, which the crate has nothing for.
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
 use super::exchange::exchange;

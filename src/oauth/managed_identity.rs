@@ -1,13 +1,14 @@
-//! Managed identities: the Azure host that we run on vouches for us, and there is no secret.
+//! Managed identities: the Azure host vouches for the program that runs on it, and there is no
+//! secret.
 //!
 //! - A virtual machine has the instance metadata service at a link-local address. As Microsoft's
-//!   SDKs do, we let `AZURE_POD_IDENTITY_AUTHORITY_HOST` name another one.
+//!   SDKs do, `AZURE_POD_IDENTITY_AUTHORITY_HOST` may name another one.
 //! - App Service and its kin name a service on the loopback, or at the other end of a container's
-//!   bridge, in `IDENTITY_ENDPOINT`, and the proof that we are of the app in `IDENTITY_HEADER`.
+//!   bridge, in `IDENTITY_ENDPOINT`, and the proof that this is the app in `IDENTITY_HEADER`.
 //! - A machine elsewhere that Azure Arc manages names one in `IDENTITY_ENDPOINT` and has
-//!   `IMDS_ENDPOINT`, too. It asks us to prove that we may read a file.
+//!   `IMDS_ENDPOINT`, too. It asks for a proof that the program may read a file.
 //!
-//! All speak plain HTTP that never leaves the host, and only with those do we.
+//! All speak plain HTTP that never leaves the host, and the program speaks it with those alone.
 
 use super::answer::{TokenAnswer, truncate};
 use super::token::Granted;
@@ -25,7 +26,7 @@ use std::time::{Duration, SystemTime};
 const METADATA: &str = "http://169.254.169.254";
 /// Its variable in Microsoft's SDKs.
 const AUTHORITY_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
-/// The largest answer that we read, in octets.
+/// The largest answer that is read, in octets.
 const LARGEST_ANSWER: u64 = 1 << 20;
 /// Where Azure Arc's agent puts its challenges on Linux, and how large one may be, in octets.
 const ARC_TOKENS: &str = "/var/opt/azcmagent/tokens";
@@ -41,7 +42,7 @@ const UPDATE: Duration = Duration::from_secs(70);
 
 const ELSEWHERE: &str = "a managed identity exists on Azure hosts only; elsewhere use a certificate, a federated token or a secret";
 
-/// Who vouches for us.
+/// Who vouches for the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host {
     Machine,
@@ -53,7 +54,7 @@ enum Host {
 struct Service {
     host: Host,
     url: url::Url,
-    /// What App Service knows us by.
+    /// What App Service knows the program by.
     proof: Option<Secret>,
 }
 
@@ -283,7 +284,7 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
         .and_then(|value| value.to_str().ok()?.strip_prefix("Basic realm="))
         .ok_or_else(|| odd("it names no file"))?;
     let path = Path::new(realm.trim_matches('"'));
-    // Whoever listens there must not make us send another file.
+    // Whoever listens there must not make the program send another file.
     let is_its_own = path.parent() == Some(Path::new(ARC_TOKENS))
         && path.extension().is_some_and(|extension| extension == "key");
     if !is_its_own {

@@ -15,7 +15,7 @@ const LONGEST_HEAD: usize = 64 * 1024;
 const REQUEST: Duration = Duration::from_secs(5);
 /// So many connections are open at a time: any program of this host may make more.
 const MOST_VISITORS: usize = 16;
-/// How long we sleep while nobody comes.
+/// How long to sleep while nobody comes.
 const PAUSE: Duration = Duration::from_millis(20);
 const WITHOUT_BROWSER: &str =
     "without a browser on this host: `queuemail token login NAME --device`, or with `--no-browser`";
@@ -141,7 +141,7 @@ impl Visitor {
     }
 
     /// Reads what is there. The whole head is read, so that the browser is not cut off before it
-    /// reads our answer.
+    /// reads the answer.
     fn hear(&mut self) -> Heard {
         let mut piece = [0; 4096];
         loop {
@@ -175,7 +175,7 @@ impl Visitor {
             .join(target)
             .ok()?;
         self.stream.set_nonblocking(false).ok()?;
-        // It fits into the system's buffer, so that nobody can hold us up.
+        // It fits into the system's buffer, so that nobody can delay this.
         self.stream.set_write_timeout(Some(PAUSE)).ok()?;
         let answer = answer_of(&url, asked);
         let (status, page) = page_of(answer.as_ref());
@@ -211,7 +211,7 @@ pub fn pasted(address: &str, asked: &Asked) -> Result<Brought, Fault> {
 /// An answer to a sign-in.
 #[derive(Debug)]
 enum Answer {
-    /// To ours: it has our state.
+    /// To this sign-in: it has its state.
     Ours(Result<Brought, Fault>),
     /// To another one, or made up by anybody.
     OfAnother,

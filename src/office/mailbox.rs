@@ -9,7 +9,7 @@ use crate::model::{
 use crate::shell;
 
 /// One mailbox with everything that holds for it: the address's own value, else its queue's,
-/// else the file's default, else ours.
+/// else the file's default, else the program's.
 #[derive(Clone, Copy, Debug)]
 pub struct MailboxEntry<'a> {
     pub queue: &'a Queue,

@@ -7,7 +7,7 @@ use crate::model::{Authentication, Cloud, Purpose, Resource};
 /// The scope to ask for. `other_mailbox`: a person reads or sends for a mailbox that is not
 /// theirs, for which Graph has permissions of their own.
 ///
-/// A login host that we don't know gets the worldwide scopes, unless the server has a `scope`.
+/// An unknown login host gets the worldwide scopes, unless the server has a `scope`.
 pub fn scope(
     registration: &Registration<'_>,
     resource: Resource,

@@ -14,7 +14,7 @@ pub const SOCKET: &str = "/run/systemd/journal/socket";
 const LONGEST_VALUE: usize = 16 << 10;
 const LONGEST_RECORD: usize = 128 << 10;
 
-/// So long we wait for a journal that takes nothing for now.
+/// So long to wait for a journal that takes nothing for now.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The fields of a record.

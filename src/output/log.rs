@@ -93,7 +93,7 @@ impl<'a> Record<'a> {
         object
     }
 
-    /// What the journal gets (systemd.journal-fields(7)): names of ours begin with the program's.
+    /// What the journal gets (systemd.journal-fields(7)): the program's fields begin with its name.
     fn datagram(&self) -> Vec<u8> {
         let mut fields = journal::Fields::new();
         fields.add("MESSAGE", self.text);

@@ -13,7 +13,8 @@ pub fn eprintln_safe(text: &str) {
     });
 }
 
-/// What leaves us: line ends and tabs are ours, whatever else is unsafe was forgotten before.
+/// What leaves the program: line ends and tabs are its own, whatever else is unsafe was forgotten
+/// before.
 pub fn laid_out(text: &str) -> Cow<'_, str> {
     let is_forgotten = |c: char| is_unsafe(c) && c != '\n' && c != '\t';
     if !text.contains(is_forgotten) {
@@ -32,7 +33,7 @@ pub fn escape_lines(text: &str) -> String {
 }
 
 /// Makes hostile text safe to show: what [`is_unsafe`] becomes escapes, so that a server cannot
-/// move the cursor, colour the terminal or fake a line of ours.
+/// move the cursor, colour the terminal or fake a line of the program.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {

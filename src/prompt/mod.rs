@@ -220,8 +220,8 @@ fn typed() -> Result<Option<Secret>> {
     }
 }
 
-/// A terminal that shows nothing of what is typed, as long as this lives, and leaves Ctrl-C to us:
-/// otherwise it would end us, and the terminal would show nothing from then on.
+/// A terminal that shows nothing of what is typed, as long as this lives, and leaves Ctrl-C to the
+/// program: otherwise it would end the program, and the terminal would show nothing from then on.
 struct Hidden {
     usual: Termios,
     /// What becomes of keys that nobody has read, when this begins and when it ends.
@@ -245,8 +245,8 @@ impl Drop for Hidden {
 }
 
 /// The terminal while dialoguer's console reads keys. It reads each for itself, and what is typed
-/// between two would be shown where the cursor is. Ctrl-C it sends us as a signal, which would end
-/// us with a terminal that shows nothing.
+/// between two would be shown where the cursor is. Ctrl-C it sends as a signal, which would end
+/// the program with a terminal that shows nothing.
 struct Asking {
     _hidden: Hidden,
     is_over: Arc<AtomicBool>,
@@ -287,7 +287,7 @@ impl Drop for Asking {
     }
 }
 
-/// Whether SIGINT ends us, as it usually does.
+/// Whether SIGINT ends the program, as it usually does.
 fn interrupts_end_us() -> io::Result<Arc<AtomicBool>> {
     static IT_DOES: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     if let Some(known) = IT_DOES.get() {
@@ -303,8 +303,8 @@ fn failed(err: Errno) -> anyhow::Error {
     unanswered(io::Error::from(err))
 }
 
-/// Standard error, on which the cursor is never hidden: Ctrl-C ends us in the middle of a choice,
-/// and would leave the shell without one.
+/// Standard error, on which the cursor is never hidden: Ctrl-C ends the program in the middle of a
+/// choice, and would leave the shell without one.
 #[derive(Debug)]
 struct CursorStays;
 

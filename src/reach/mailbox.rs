@@ -1,4 +1,4 @@
-//! A mailbox opened for reading, by IMAP or Graph, or by whichever of them is open to us.
+//! A mailbox opened for reading, by IMAP or Graph, or by whichever of them is permitted.
 //!
 //! With `via: auto` the token tells first which way the app has a permission for, then the
 //! service whether the way is open. An app's token for Graph need not name the permission: a role
@@ -111,7 +111,7 @@ impl<'a> Mailboxes<'a> {
     /// Opens a mailbox; `stale_token` asks for a new token, `way` gets the way that is tried.
     ///
     /// # Errors
-    /// What the token, the connection or the sign-in fails with; where all ways are closed to us,
+    /// What the token, the connection or the sign-in fails with; where no way is permitted,
     /// why the first one is.
     pub fn open(
         &self,
@@ -226,7 +226,7 @@ impl<'a> Mailboxes<'a> {
         )))
     }
 
-    /// Opens the mailbox this way if the token may permit it and the service lets us in; gives the
+    /// Opens the mailbox this way if the token may permit it and the service accepts it; gives the
     /// reason, too.
     fn try_way(
         &self,

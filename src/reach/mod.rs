@@ -1,4 +1,4 @@
-//! The way to a mailbox and out of one: which way is open to us, and the only places that open it.
+//! The way to a mailbox and out of one: which way is permitted, and the only places that open it.
 //! `fetch`, `check`, `send` and `outbox` all come through here.
 //!
 //! - `way`: the ways that a server allows, what a token must permit for them, and when another one

@@ -1,4 +1,4 @@
-//! The way of a message out: by SMTP, by Graph, or by whichever of them is open to us.
+//! The way of a message out: by SMTP, by Graph, or by whichever of them is permitted.
 //!
 //! With `via: auto` the token tells which way the app has a permission for. Where it has none for
 //! either, an app tries Graph with its message: a role that Exchange gives (RBAC for Applications)

@@ -129,7 +129,7 @@ pub(super) fn to_grant(purpose: Purpose) -> String {
     format!("grant the app one of: {}", purpose.all_permissions())
 }
 
-/// Another way may do better, because this one is closed to us and not merely out of order.
+/// Another way may do better, because this one is not permitted, and not merely out of order.
 pub fn is_about_the_way(err: &anyhow::Error) -> bool {
     matches!(
         kind_of(err),

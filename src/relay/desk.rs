@@ -27,7 +27,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Those of the configuration, else ours.
+    /// Those of the configuration, else the defaults.
     pub fn of(relay: &Relay) -> Bounds {
         Bounds {
             messages: relay.messages_per_user.unwrap_or(1000).into(),

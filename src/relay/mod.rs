@@ -74,8 +74,8 @@ pub fn serve<'a>(sending: &'a Sending<'a>, from: BorrowedFd<'_>, to: BorrowedFd<
     Ok(())
 }
 
-/// True where a program called us, and nobody connected: such a caller may be led to the relay, and
-/// a client of the relay never, who would come back here.
+/// True where a program called this one, and nobody connected: such a caller may be led to the
+/// relay, and a client of the relay never, who would come back here.
 pub fn is_called(from: BorrowedFd<'_>) -> bool {
     matches!(Peer::of(from), Ok(Peer::Ourselves))
 }

@@ -8,14 +8,15 @@ use rustix::net::{self, AddressFamily};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
-/// Who talks to us.
+/// Who is the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// A process of this machine, by a Unix socket: its credentials as it connected (SO_PEERCRED).
     User { uid: u32, gid: u32, pid: i32 },
     /// A host and a port, by TCP.
     Host(SocketAddr),
-    /// Who started us, and has our rights: by a pipe, a file, a terminal, or a pair of sockets.
+    /// Who started the program, and has its rights: by a pipe, a file, a terminal, or a pair of
+    /// sockets.
     Ourselves,
 }
 

@@ -13,7 +13,7 @@ const IDLE: Duration = Duration::from_secs(300);
 const SESSION: Duration = Duration::from_secs(3600);
 /// For the client to take a reply.
 const TAKING: Duration = Duration::from_secs(60);
-/// For a client that we sent away to hear it.
+/// For a client that was sent away to hear it.
 const LEAVING: Duration = Duration::from_secs(2);
 /// Octets that are read at once.
 const PIECE: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! What others say, without what they repeat of our secrets: the one masking of the program.
+//! What others say, without what they repeat of secrets: the one masking of the program.
 //!
 //! Twelve octets in a row of a secret betray it, wherever they stand in a text. So every twelve of
 //! each secret, in each usual encoding, are put into a table, and a text is read once past it:

@@ -200,7 +200,7 @@ fn mailboxes(option: &str, list: &str) -> Result<Mailboxes> {
     };
     plain(Some(list), option)?;
     let found: Mailboxes = list.parse().map_err(|e| wrong(format!("{e}")))?;
-    // Our own reader is the stricter one.
+    // The program's own reader is the stricter one.
     let own = addresses::parse(list).map_err(wrong)?;
     if found.iter().count() == 0 || found.iter().count() != own.len() {
         return Err(wrong(

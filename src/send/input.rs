@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-/// Octets of the largest message that we read: above the 150 MiB of Exchange's transport.
+/// Octets of the largest message that is read: above the 150 MiB of Exchange's transport.
 const MAX_MESSAGE: u64 = 200 << 20;
 
 /// A message, or why it cannot be read, and how to name it.

@@ -79,7 +79,7 @@ struct Open<'a> {
     way: SendWay,
     transport: Box<dyn Transport + 'a>,
     limits: Limits,
-    /// Held while we are one of the mailbox's few connections.
+    /// Held while this is one of the mailbox's few connections.
     slot: pace::Slot,
 }
 

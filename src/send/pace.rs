@@ -19,7 +19,8 @@ const BUSY_WAIT: Duration = Duration::from_secs(30);
 /// A server that asks for a longer wait is asked again after this time all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// One of the few connections that a mailbox may have; free again when dropped, or when we die.
+/// One of the few connections that a mailbox may have; free again when dropped, or when the process
+/// dies.
 pub struct Slot {
     lock: Option<Lock>,
 }
@@ -126,7 +127,7 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
         Err(err) => err.downcast_ref::<Fault>().and_then(|fault| {
             let said = fault.server_said.clone();
             let busy = fault.cause.is_some_and(Cause::is_busy);
-            // What `obey_wait` or our own pace says is not a new wait.
+            // What `obey_wait` or the program's own pace says is not a new wait.
             let own = fault.cause == Some(Cause::WaitHolds) || said.is_none();
             let wait = fault.retry_after.or(busy.then_some(BUSY_WAIT))?;
             (!own).then(|| (wait, said.unwrap_or_else(|| fault.what.clone())))

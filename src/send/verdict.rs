@@ -128,7 +128,7 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
     fault
 }
 
-/// Our own fault, if there is one, as a verdict of this kind; else one in these words.
+/// The program's own fault, if there is one, as a verdict of this kind; else one in these words.
 fn told(why: Option<Fault>, kind: Kind, what: &str) -> Fault {
     let why = why.unwrap_or_else(|| Fault::new(kind, what));
     Fault {

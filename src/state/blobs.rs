@@ -26,7 +26,7 @@ pub struct Blobs {
     rows: Option<Rows>,
 }
 
-/// A new body that only we work on. It is removed again when this is dropped.
+/// A new body that only this process works on. It is removed again when this is dropped.
 pub struct NewBlob<'o> {
     pub name: String,
     /// What the transaction that makes its row has to write.
@@ -93,8 +93,8 @@ impl Blobs {
         }
     }
 
-    /// Puts a message away under a new name, durably; the right to work on it is ours. Where it is to
-    /// be in a database, it is written with its row ([`Store::promise`]).
+    /// Puts a message away under a new name, durably; this process alone may work on it. Where it
+    /// is to be in a database, it is written with its row ([`Store::promise`]).
     ///
     /// # Errors
     /// `CannotWrite`: it is not kept.
@@ -121,9 +121,9 @@ impl Blobs {
         })
     }
 
-    /// A new file that is locked by us: the lock comes before the name is known to anybody through
-    /// a row. A sweep that found the file in between has taken its name, and then another one is
-    /// made.
+    /// A new file that this process has locked: the lock comes before the name is known to anybody
+    /// through a row. A sweep that found the file in between has taken its name, and then another
+    /// one is made.
     fn locked_file(&self) -> io::Result<NamedTempFile> {
         loop {
             let temp = tempfile::Builder::new()
@@ -249,7 +249,7 @@ impl Blobs {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 about => about.map_err(cannot)?,
             };
-            // Our own names are plain.
+            // The program's own names are plain.
             let Ok(name) = entry.file_name().into_string() else {
                 continue;
             };

@@ -1,10 +1,10 @@
 //! What is on record of a mailbox when it is claimed: what its visit asks first, and what is the same
 //! in all that have no new mail. It comes with the claim, so that such a visit asks nothing more.
 //!
-//! A card says only what nobody else changes while the mailbox is ours, and says each thing once:
-//! whatever the visit itself changes is asked of the database from then on. That something is *not*
-//! there stays true, too: another host, which has lost the mailbox, may still put on record what it
-//! has delivered, and nothing else.
+//! A card says only what nobody else changes while this process has the mailbox, and says each
+//! thing once: whatever the visit itself changes is asked of the database from then on. That
+//! something is *not* there stays true, too: another host, which has lost the mailbox, may still
+//! put on record what it has delivered, and nothing else.
 
 use super::Store;
 use super::db::{Error, Row, Sql};
@@ -13,7 +13,7 @@ use crate::mail::RemoteId;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The cards of the mailboxes that are ours, by the address in lower case.
+/// The cards of the mailboxes that this process has, by the address in lower case.
 #[derive(Default)]
 pub struct Cards(Mutex<HashMap<String, Card>>);
 
@@ -115,7 +115,7 @@ impl Store {
         cards.insert(mailbox.to_owned(), card);
     }
 
-    /// The mailbox is not ours any more, or is another than its card says.
+    /// The mailbox is not this process's any more, or is another than its card says.
     pub(super) fn drop_card(&self, mailbox: &str) {
         if self.is_shared() {
             let mut cards = self.cards.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,8 +1,9 @@
 //! Whether the state would rest on a disk of this machine.
 //!
-//! SQLite's write-ahead log needs memory that all its users share, and our locks must hold for all
-//! of them: neither is so where another machine has the disk (<https://sqlite.org/wal.html>, §2.2).
-//! A database that breaks there takes the knowledge with it of what was delivered.
+//! SQLite's write-ahead log needs memory that all its users share, and the program's locks must
+//! hold for all of them: neither is so where another machine has the disk
+//! (<https://sqlite.org/wal.html>, §2.2). A database that breaks there takes the knowledge with it
+//! of what was delivered.
 
 use crate::fault::{Fault, Kind};
 use crate::files::folder_of;

@@ -24,7 +24,7 @@ pub struct Engine {
     folder: TempDir,
     /// In PostgreSQL.
     database: Option<String>,
-    /// The same database, as it is without us.
+    /// The same database, as it is without this connection.
     rows: OnceCell<Db>,
 }
 

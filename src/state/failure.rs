@@ -18,7 +18,7 @@ pub fn fault(verb: &str, at: At<'_>, err: &db::Error) -> Fault {
     }
 }
 
-/// The fault of a value (`what`) that we would not have written.
+/// The fault of a value (`what`) that the program never writes.
 pub fn spoilt(at: At<'_>, what: &str, err: &dyn Display) -> Fault {
     match at {
         At::File(path) => Fault::new(
@@ -108,8 +108,8 @@ fn damaged(path: &Path) -> String {
 fn remedy(err: &db::Error, path: &Path) -> (Kind, String) {
     let db::Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = err else {
         return match err {
-            // Values that we would not have written.
-            // Nor would we name a table or a column that is not there.
+            // Values that the program never writes.
+            // Nor does the program name a table or a column that is not there.
             db::Error::Spoilt(_) | db::Error::Sqlite(rusqlite::Error::SqlInputError { .. }) => {
                 (Kind::CannotWrite, damaged(path))
             }
@@ -135,7 +135,7 @@ fn remedy(err: &db::Error, path: &Path) -> (Kind, String) {
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
             (Kind::CannotWrite, WRITABLE.to_owned())
         }
-        // The last two are of a schema that was damaged: our own statements fit it.
+        // The last two are of a schema that was damaged: the program's own statements fit it.
         ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
         | ErrorCode::SchemaChanged
@@ -144,7 +144,8 @@ fn remedy(err: &db::Error, path: &Path) -> (Kind, String) {
     }
 }
 
-/// An error that is our own, unless SQLite finds damage in the file, which may lead to any error.
+/// An error of the program itself, unless SQLite finds damage in the file, which may lead to any
+/// error.
 fn mistake(path: &Path) -> (Kind, String) {
     match db::has_damage(path) {
         Ok(true) => (Kind::CannotWrite, damaged(path)),

@@ -76,7 +76,7 @@ pub struct Held {
     swept: Mutex<Option<Moment>>,
 }
 
-/// What is known of a lease of ours.
+/// What is known of a lease that this process has.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     fence: i64,
@@ -86,7 +86,7 @@ struct Known {
     lost: bool,
 }
 
-/// The database's time at a moment of ours.
+/// The database's time at a moment of this process.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
     /// Unix milliseconds.
@@ -165,7 +165,7 @@ impl Leases {
         };
         let claimed = write(&held.db, Durable::Now, |tx| {
             sent = Moment::now();
-            // Whose answer was lost may be ours.
+            // One whose answer was lost may be this process's.
             let again = tx.is_repeat() && !held.leases().contains_key(name);
             held.sign(tx)?;
             match held.claim(tx, &one, again)? {
@@ -182,7 +182,7 @@ impl Leases {
         })
     }
 
-    /// Notes that a lease is ours, by a claim that was sent then.
+    /// Notes that a lease is this process's, by a claim that was sent then.
     fn hold(&self, ours: Ours, sent: Moment) -> Lease {
         let held = &self.0;
         held.measured(ours.time, sent);
@@ -358,7 +358,7 @@ impl Held {
         }
     }
 
-    /// Claims a lease if it is free; `again`: also if it is ours already.
+    /// Claims a lease if it is free; `again`: also if this process has it already.
     fn claim(&self, tx: &mut Tx<'_>, name: &Names<'_>, again: bool) -> Result<Option<Ours>, Error> {
         self.end_sessions(tx, name)?;
         tx.row(&CLAIM, &self.claims(name, again, None, 1), ours)
@@ -373,7 +373,7 @@ impl Held {
 
     /// The values of [`CLAIM`]: of these leases those that are free, in their order, and so many at
     /// most: all that are, or those that were claimed so long ago, in milliseconds. `again`: also what
-    /// is ours already.
+    /// is already this process's.
     fn claims<'v>(
         &'v self,
         names: &Names<'v>,

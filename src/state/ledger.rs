@@ -243,7 +243,7 @@ impl Store {
         Ok(began)
     }
 
-    /// Whether a message is on record as one that we deleted or moved away.
+    /// Whether a message is on record as one that the program deleted or moved away.
     pub fn has_left(&self, record: &FolderRecord, id: &RemoteId) -> Result<bool> {
         const LEFT: Sql = Sql::both(
             "SELECT 1 FROM message
@@ -782,9 +782,10 @@ impl Store {
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
-    /// deleted or moved by us. An id that ascends is not given again within an epoch; of another, by
-    /// which a message may be put back, a digest stays. How many there were stays, too. That at the
-    /// folder's mark is never forgotten: where it is seen in the folder again, UIDs went back.
+    /// deleted or moved by the program. An id that ascends is not given again within an epoch; of
+    /// another, by which a message may be put back, a digest stays. How many there were stays, too.
+    /// That at the folder's mark is never forgotten: where it is seen in the folder again, UIDs
+    /// went back.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         // PostgreSQL has an id as ten digits.
         const ANY: Sql = Sql::two(

@@ -60,7 +60,7 @@ impl Lock {
         Lock(Right::File(file))
     }
 
-    /// Whether it is ours for certain: then the next step that others see may be made.
+    /// Whether it is certainly held: then the next step that others see may be made.
     ///
     /// # Errors
     /// `TryLater`: another host may have it by now.

@@ -1,4 +1,4 @@
-//! What we remember between runs: tokens, ledger, cursors, waits and locks, in one SQLite
+//! What is remembered between runs: tokens, ledger, cursors, waits and locks, in one SQLite
 //! database in the state folder, or in PostgreSQL.
 //!
 //! Every statement on the database is in this folder, behind [`Store`], and reaches it through
@@ -133,7 +133,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in `folder`, creating both, private to us.
+    /// Opens the database in `folder`, creating both, private to this user.
     pub fn open(folder: &Path) -> Result<Store> {
         // What is on record names files in it, and another run may start elsewhere.
         let folder = &files::absolute(folder)?;
@@ -289,7 +289,7 @@ impl Store {
         self.db.read(work).map_err(|e| self.fault("read", &e))
     }
 
-    /// The fault of `what` is on record and cannot be understood: we would not have written it.
+    /// The fault of `what` is on record and cannot be understood: the program never writes it.
     pub fn spoilt(&self, what: &str, err: &dyn Display) -> Fault {
         failure::spoilt(self.db.place(), what, err)
     }
@@ -381,7 +381,7 @@ impl Store {
 }
 
 /// Refuses a folder of somebody else, or that others may change: they could put another database,
-/// or a lock, in the place of ours, and lead what we write elsewhere.
+/// or a lock, in the place of the program's, and lead what is written elsewhere.
 fn check_folder(folder: &Path) -> Result<()> {
     let real = files::real_path(folder, End::OwnFolder)?;
     let Ok(about) = real.metadata() else {
@@ -440,8 +440,8 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
-/// Takes the database and its log from others: tokens are in them, and they may be older than us.
-/// SQLite gives a new log the same permissions.
+/// Takes the database and its log from others: tokens are in them, and they may be older than this
+/// process. SQLite gives a new log the same permissions.
 fn make_private(folder: &Path) -> std::io::Result<()> {
     for path in [DATABASE, LOG].map(|name| folder.join(name)) {
         let mode = match path.metadata() {

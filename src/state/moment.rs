@@ -1,7 +1,7 @@
 //! A clock that nobody sets and that goes on while the machine sleeps.
 //!
 //! `std::time::Instant` stands still in a machine that sleeps (Linux's `CLOCK_MONOTONIC`), and what
-//! others see of us does not: leases are counted by this clock (clock_gettime(2)).
+//! others see of this one does not: leases are counted by this clock (clock_gettime(2)).
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;

@@ -128,7 +128,7 @@ impl WaitName<'_> {
     /// The first word of [`WaitName::Sending`]. A sender follows.
     pub const OF_SENDING: &'static str = "sending ";
 
-    /// The service that asks for the wait; `None` where it is a wait of our own.
+    /// The service that asks for the wait; `None` where the program itself waits.
     pub fn service(&self) -> Option<&'static str> {
         match self {
             WaitName::Mailbox(_) => Some("reading"),

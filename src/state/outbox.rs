@@ -138,7 +138,7 @@ fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
 }
 
 impl Store {
-    /// Puts a message on record whose body is `body`, durably. It is ours to work on.
+    /// Puts a message on record whose body is `body`, durably. This process may work on it.
     ///
     /// # Errors
     /// `TryLater` where a shared database has no room left for it: nothing is on record then.

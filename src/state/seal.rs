@@ -89,7 +89,7 @@ impl Seal {
     /// Opens what [`Seal::close`] made for `owner`.
     ///
     /// # Errors
-    /// `Config` where no key of ours has sealed it, or where it was changed.
+    /// `Config` where no configured key has sealed it, or where it was changed.
     pub fn open(&self, owner: &str, sealed: &str) -> Result<Secret> {
         let keys = self.keys()?;
         if keys.is_empty() {

@@ -271,7 +271,7 @@ impl Store {
         })
     }
 
-    /// Nothing of ours is there any more.
+    /// Nothing of the program is there any more.
     pub fn remove_token_trace(&self, trace: &Trace) -> Result<()> {
         let Trace { place, name } = trace;
         self.transaction(|tx| tx.later(&REMOVE_TRACE, &values![place, name]))

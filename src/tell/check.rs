@@ -180,7 +180,7 @@ fn is_page(word: &str) -> bool {
     word.contains("https://")
 }
 
-/// True for a command of ours or of PowerShell (Verb-Noun).
+/// True for a command of queuemail or of PowerShell (Verb-Noun).
 fn is_command(text: &str) -> bool {
     let first = text.split(' ').next().unwrap_or_default();
     let is_verb_and_noun = first.split_once('-').is_some_and(|(verb, noun)| {

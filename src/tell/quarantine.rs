@@ -35,7 +35,7 @@ pub fn list(
     table.print(output)
 }
 
-/// What is not known of a message that did not get as far as to us.
+/// What is not known of a message that did not arrive here.
 fn or_dash(value: &Option<String>) -> String {
     value.clone().unwrap_or_else(|| "-".to_owned())
 }

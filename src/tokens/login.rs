@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use anyhow::{Context as _, Result};
 use std::time::Duration;
 
-/// How long we wait for a browser to come back.
+/// How long to wait for a browser to come back.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// How a person signs in.
@@ -39,7 +39,7 @@ pub enum Show<'a> {
     },
     /// The page of the sign-in, and whether a browser of this host is to open it. Others on the host
     /// can read the arguments of a browser. What they find in it lets nobody in: the code verifier,
-    /// without which no code is of use, stays with us (RFC 7636; RFC 8252 §8.1).
+    /// without which no code is of use, stays with the program (RFC 7636; RFC 8252 §8.1).
     Page {
         page: &'a str,
         here: bool,

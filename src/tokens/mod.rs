@@ -36,7 +36,7 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(60);
 /// A refused token is replaced if it is older than this: a mailbox that stays closed costs the
 /// token endpoint no more than a request in this time.
 const DATED: Duration = Duration::from_secs(600);
-/// How long we wait for another process beyond the time that its request may take.
+/// How long to wait for another process beyond the time that its request may take.
 const LOCK_GRACE: Duration = Duration::from_secs(30);
 
 /// Gives tokens out; shared by threads.
@@ -234,7 +234,7 @@ impl<'a> Access<'a> {
                 if fault.cause == Some(Cause::RefreshRefused) {
                     scene.doing = scene.doing.replacen("get a", "refresh the", 1);
                 }
-                // The scene says what we could not do, and the server why.
+                // The scene says what could not be done, and the server why.
                 if fault.kind == Kind::SignIn {
                     fault.what = scene.doing.clone();
                 }
@@ -253,7 +253,7 @@ impl<'a> Access<'a> {
             Waited::Lock(lock) => lock,
             Waited::Token(token) => return Ok(token),
         };
-        // Somebody may have been faster, before we held the lock.
+        // Somebody may have been faster, before this one held the lock.
         if let Some(token) = self.cached(wanted)? {
             return Ok(token);
         }
@@ -312,7 +312,8 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Adopts the failure of whoever asked while we waited, or of this very process shortly ago.
+    /// Adopts the failure of whoever asked while this one waited, or of this very process shortly
+    /// ago.
     fn refuse_if_recently_failed(&self, wanted: &Wanted<'_>, asked: SystemTime) -> Result<()> {
         let Some(failure) = self.store.sign_in_failure(&wanted.key)? else {
             return Ok(());
@@ -332,7 +333,7 @@ impl<'a> Access<'a> {
             return Ok(());
         };
         let left = match until.duration_since(SystemTime::now()) {
-            // No wait that we keep is longer, unless the clock was set back.
+            // No wait that is kept is longer, unless the clock was set back.
             Ok(left) if left <= http::LONGEST_WAIT => left,
             _ => return Ok(()),
         };

@@ -3,8 +3,8 @@
 //! Which keyring: the session's ends with the session, and the user's when the last process of
 //! the user ends, which is between any two runs of cron. The persistent one (persistent-keyring(7))
 //! stays for three days after its last use, in memory alone. It is linked into the session's and
-//! the user's, by which we possess it: cron has no session keyring, and a systemd service has one
-//! that knows nothing of the user's. A kernel without it has the user's.
+//! the user's, by which the process possesses it: cron has no session keyring, and a systemd
+//! service has one that knows nothing of the user's. A kernel without it has the user's.
 
 use super::ask;
 use crate::fault::{Cause, Fault};

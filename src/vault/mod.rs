@@ -4,7 +4,7 @@
 //! A store keeps one secret by each name and need know nothing else. What is put there is read
 //! back and compared, because clients exist that cut a secret off and report success.
 //!
-//! - `command`: a program that speaks a small protocol of ours
+//! - `command`: a program that speaks a small protocol
 //! - `desktop`: the Secret Service (GNOME Keyring, KWallet, KeePassXC), by `secret-tool`
 //! - `kernel`: the kernel's keyring of the user, by `keyctl`
 
@@ -185,7 +185,7 @@ fn ask(
     package: Option<&str>,
 ) -> Result<Option<Secret>, Fault> {
     let program = escape(words.first().copied().unwrap_or_default());
-    // The clients that come with the system are to speak the language that we read.
+    // The clients that come with the system are to speak the language that is read here.
     let environment: &[_] = match package {
         Some(_) => &[("LC_ALL", "C")],
         None => &[],
@@ -220,7 +220,7 @@ fn ask(
         false => format!("; it said: {}", escape(&said)),
     };
     let fault = Fault::new(kind, format!("{how}{words}"));
-    // strerror(3) of EDQUOT: no client gives us its number.
+    // strerror(3) of EDQUOT: no client gives its number.
     Err(match said.contains("quota exceeded") {
         true => fault.cause(Cause::StoreFull),
         false => fault,

@@ -365,7 +365,7 @@ fn a_secret_that_others_can_read_is_refused() {
         .run(["config", "validate"])
         .fails(78)
         .says("config_writable_by_others");
-    // Another group: where we are not root, there is none to give the file to.
+    // Another group: unless the test runs as root, there is none to give the file to.
     if std::os::unix::fs::chown(world.config_path(), None, Some(65534)).is_ok() {
         world.chmod(&world.config_path(), 0o664);
         world

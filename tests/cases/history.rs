@@ -4,7 +4,7 @@ use super::fetch::{Desk, SUPPORT, Via, both};
 use serde_json::Value;
 use sha2_of::sha256;
 
-/// The digest by the system's own program, not by ours.
+/// The digest by the system's own program, not by queuemail.
 mod sha2_of {
     use std::io::Write;
     use std::process::{Command, Stdio};

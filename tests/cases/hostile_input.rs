@@ -41,7 +41,7 @@ fn control_characters_never_reach_the_terminal() {
     }
 }
 
-/// Anybody could put another database in the place of ours, and all mail would come again.
+/// Anybody could put another database in the place of the program's, and all mail would come again.
 #[test]
 fn a_state_folder_that_everybody_can_change_is_refused() {
     let world = World::with_config("version: 1\n");
@@ -64,7 +64,7 @@ fn a_state_folder_that_everybody_can_change_is_refused() {
         .mentions("hint: chmod go-w ");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o1775)).unwrap();
     world.run(["fetch"]).succeeds();
-    // Another group: where we are not root, there is none to give the folder to.
+    // Another group: unless the test runs as root, there is none to give the folder to.
     if std::os::unix::fs::chown(&state, None, Some(65534)).is_ok() {
         world.chmod(&state, 0o770);
         world
@@ -74,7 +74,7 @@ fn a_state_folder_that_everybody_can_change_is_refused() {
     }
 }
 
-/// Whoever removes the folder that a shell is in is told, and not that this is a fault of ours.
+/// Whoever removes the folder that a shell is in is told, and not that this is a fault of the program.
 #[test]
 fn a_current_folder_that_is_gone_is_said() {
     let world = World::with_config("version: 1\n");

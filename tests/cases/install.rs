@@ -1,4 +1,4 @@
-//! `make install`: what it puts where, below a folder of our own.
+//! `make install`: what it puts where, below a folder of the test.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

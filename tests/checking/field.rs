@@ -350,7 +350,7 @@ fn quota_exceeded() {
     );
 }
 
-/// Exchange keeps a copy of what it is given; ours would be a second one.
+/// Exchange keeps a copy of what it is given; the program's would be a second one.
 #[test]
 fn one_copy_in_sent_items() {
     for home in [office(), by_graph::office_by("graph")] {

@@ -139,8 +139,8 @@ fn synopses(command: &Command) -> String {
     format!(".B {}\n{}\n", roff(&name), roff(rest))
 }
 
-/// The options as clap_mangen writes them, under our own headings. The global ones are told of
-/// once, in queuemail(1).
+/// The options as clap_mangen writes them, under the manual's own headings. The global ones are
+/// told of once, in queuemail(1).
 fn options(command: &Command, with_global: bool, heading: &str) -> String {
     let command = command.clone().mut_args(|arg| {
         let told = arg.is_global_set() == with_global || !arg.is_global_set();

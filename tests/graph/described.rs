@@ -1,4 +1,4 @@
-//! What we ask of Graph, and what the stand-in answers, is what Microsoft describes.
+//! What the program asks of Graph, and what the stand-in answers, is what Microsoft describes.
 //!
 //! The description is the one that Microsoft's SDK is generated from (`description.py`). Each call
 //! of a run through all that the program does by Graph is held against it: the path, the method,

@@ -50,7 +50,7 @@ fn no_mailbox_is_asked_for_more_than_four_things_at_once() {
     assert!(!log.iter().any(|line| line.starts_with("HTTP > 429")));
 }
 
-/// Somebody else uses the mailbox, too: an app of ours that sends, or another program.
+/// Somebody else uses the mailbox, too: the same app that sends, or another program.
 #[test]
 fn a_mailbox_that_serves_fewer_is_asked_for_fewer() {
     for serves in [1, 2] {

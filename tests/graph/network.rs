@@ -142,7 +142,7 @@ fn an_authority_is_found_by_its_name_in_a_folder_and_else_in_a_long_file() {
     };
     let by_name = folder("known", hash);
     let strangers = folder("strangers", hash ^ 1);
-    // As long as a system's, in which ours is the last.
+    // As long as a system's, in which the test's is the last.
     let long = office
         .world
         .write("long.pem", "# Others\n".repeat(20_000) + &ca);

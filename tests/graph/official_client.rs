@@ -58,7 +58,7 @@ fn the_official_client_signs_in_reads_and_sends() {
     );
     let submitted = office.m365.submitted();
     assert_eq!(submitted[0].recipients, [SUPPORT]);
-    // What it sent and moved is there for us, too.
+    // What it sent and moved is there for queuemail, too.
     office.fetch().succeeds();
     assert_eq!(office.delivered().len(), 25);
 }

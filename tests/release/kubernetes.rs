@@ -1,4 +1,5 @@
-//! The examples for Kubernetes: held against Kubernetes' schemas, their configurations against ours.
+//! The examples for Kubernetes: held against Kubernetes' schemas, their configurations against the
+//! program.
 
 use super::{MAILBOX, succeeds};
 use crate::world::World;

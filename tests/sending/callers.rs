@@ -1,4 +1,4 @@
-//! The programs that people have, with our binary as their sendmail: git send-email, mutt, s-nail,
+//! The programs that people have, with the program as their sendmail: git send-email, mutt, s-nail,
 //! bsd-mailx, PHP, Python, and Debian's cron.
 
 use super::{configure, office, outbox};
@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// An office in which mail of this machine has a sender and a recipient, and the program that its
-/// callers start: `sendmail`, our binary with its configuration named.
+/// callers start: `sendmail`, the program with its configuration named.
 fn machine() -> (Home, PathBuf) {
     let home = office();
     configure(
@@ -59,7 +59,7 @@ fn call(home: &Home, program: &str, args: &[&str], stdin: &str) -> Output {
     output
 }
 
-/// How our binary was called.
+/// How the program was called.
 fn called(home: &Home) -> String {
     fs::read_to_string(home.path("called")).unwrap_or_default()
 }
@@ -235,7 +235,7 @@ subprocess.run([sys.argv[1], '-t', '-oi'], input=m.as_bytes(), check=True)";
     assert!(the_mail(&home).0.contains("Subject: =?utf-8?"));
 }
 
-/// Debian's cron, with our program in the place of /usr/sbin/sendmail, in a mount namespace of
+/// Debian's cron, with queuemail in the place of /usr/sbin/sendmail, in a mount namespace of
 /// its own: the system's cron and its files stay untouched.
 #[test]
 fn debians_cron() {

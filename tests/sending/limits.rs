@@ -1,4 +1,4 @@
-//! The limits that we keep, and the waits that a server asks for.
+//! The limits that the program keeps, and the waits that a server asks for.
 
 use super::{MESSAGE, configure, later, office, outbox, pipe};
 use crate::patience::PATIENCE;

@@ -12,7 +12,7 @@ pub struct Dovecot {
     /// The mechanisms that take a token.
     mechanisms: &'static str,
     folder: PathBuf,
-    /// IMAP with STARTTLS; our own client also signs in here without TLS.
+    /// IMAP with STARTTLS; the tests' own client also signs in here without TLS.
     pub imap: u16,
     pub imaps: u16,
     pub pop3s: u16,
@@ -59,7 +59,7 @@ impl Dovecot {
         self.launch();
     }
 
-    /// Copies a mailbox from one of our folders to another; what was there goes.
+    /// Copies a mailbox from one of the tests' folders to another; what was there goes.
     pub fn copy_mailbox(&self, mailbox: &str, from: &str, to: &str) {
         fs::create_dir_all(self.folder.join(to)).unwrap();
         let [from, to] = [from, to].map(|folder| self.folder.join(folder).join(mailbox));
@@ -101,7 +101,7 @@ impl Dovecot {
     }
 
     /// How an access token is checked: a JWT signed by the key for its `azp`, `alg` and `kid`,
-    /// within its time, for our audience. `username_format` without a variable makes every
+    /// within its time, for the right audience. `username_format` without a variable makes every
     /// user name equal to every subject: the token of an app says nothing of mailboxes.
     fn oauth2(&self) -> String {
         let folder = self.folder.display();

@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The password of every mailbox for clients without OAuth: our own IMAP client and the peers
-/// in the benchmark. Only SASL PLAIN and LOGIN take it.
+/// The password of every mailbox for clients without OAuth: the tests' own IMAP client and the
+/// peers in the benchmark. Only SASL PLAIN and LOGIN take it.
 pub const PASSWORD: &str = "only-for-the-tests";
 
 /// The audience that Dovecot demands of a token.
@@ -133,7 +133,7 @@ impl RealServers {
         &self.ca_file
     }
 
-    /// Our own IMAP client, signed in to a mailbox.
+    /// The tests' own IMAP client, signed in to a mailbox.
     pub fn client(&self, mailbox: &str) -> RawImap<TcpStream> {
         let mut client = RawImap::connect(self.dovecot.imap);
         client.login(mailbox, PASSWORD);

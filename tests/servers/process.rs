@@ -1,9 +1,9 @@
 //! A server process that cannot outlive the test process.
 //!
-//! Between us and the server stands a small shell that waits on a pipe whose other end is ours.
-//! When we end, even by `kill -9`, the kernel closes the pipe; the shell then ends the server
-//! and removes its folder. (A death signal of the parent, `PR_SET_PDEATHSIG`, would not do: it
-//! follows the *thread* that started the child, and a test's thread ends with its test.)
+//! Between the tests and the server stands a small shell that waits on a pipe whose other end the
+//! tests hold. When the tests end, even by `kill -9`, the kernel closes the pipe; the shell then
+//! ends the server and removes its folder. (A death signal of the parent, `PR_SET_PDEATHSIG`, would
+//! not do: it follows the *thread* that started the child, and a test's thread ends with its test.)
 
 use std::fs;
 use std::io::Write;

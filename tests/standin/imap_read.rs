@@ -129,7 +129,7 @@ impl Reader<'_> {
                 b'(' => {
                     self.at += 1;
                     self.depth += 1;
-                    // Nobody nests deeper in earnest, and our stack is not endless.
+                    // Nobody nests deeper in earnest, and the stack is not endless.
                     if self.depth < 50 {
                         args.push(Arg::List(self.list()));
                     }

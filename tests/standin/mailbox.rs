@@ -23,7 +23,7 @@ impl Message {
         self.flags.iter().any(|own| own.eq_ignore_ascii_case(flag))
     }
 
-    /// Exchange estimates the size and is wrong as a rule; so are we, but for nothing.
+    /// Exchange estimates the size and is wrong as a rule; so is this, but for nothing.
     pub fn estimated_size(&self) -> usize {
         if self.bytes.is_empty() {
             return 0;

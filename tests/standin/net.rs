@@ -79,7 +79,7 @@ fn accept_all(
             if use_up(&world.faults.silent_connections) {
                 world.pause(Duration::from_secs(600));
             }
-            // A mistake of ours in one connection must not leave its client waiting.
+            // A mistake of this server in one connection must not leave its client waiting.
             match catch_unwind(AssertUnwindSafe(|| serve(&world, stream))) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => world.log(protocol, &format!("! connection ended: {error}")),

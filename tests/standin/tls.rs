@@ -30,7 +30,7 @@ pub const NAMES: &[&str] = &["localhost", "127.0.0.1", CHINA];
 pub fn make(names: &[&str]) -> Tls {
     let pem = certificate("Stand-in of Microsoft 365, private CA", names);
     let identity = Identity::from_pkcs8(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
-    // Exchange and Entra refuse anything older than TLS 1.2, and so do we.
+    // Exchange and Entra refuse anything older than TLS 1.2, and so does this server.
     let acceptor = TlsAcceptor::builder(identity)
         .min_protocol_version(Some(Protocol::Tlsv12))
         .build()

@@ -80,7 +80,8 @@ fn roles_for<'a>(app: &'a App, resource: &str) -> Vec<&'a str> {
     app.roles.iter().copied().filter(belongs).collect()
 }
 
-/// The claims of a token of ours that is valid now, whatever its audience; else what is wrong.
+/// The claims of a token of this server that is valid now, whatever its audience; else what is
+/// wrong.
 pub fn check(world: &World, token: &str) -> Result<Value, String> {
     let parts = jwt::take_apart(token).ok_or("not a JWT")?;
     if !parts.is_signed_by(&world.key.public) {

@@ -150,7 +150,7 @@ fn an_account_that_is_enabled_again_signs_in_again() {
 }
 
 /// No attempt locks an account that is not there yet or has no password, nor one whose right
-/// password has expired; and what an administrator does about it is not in our configuration.
+/// password has expired; and what an administrator does about it is not in the configuration.
 #[test]
 fn what_an_administrator_mends_at_the_account_needs_no_new_password_here() {
     let home = home("password: correct horse battery staple");

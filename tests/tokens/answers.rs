@@ -140,7 +140,7 @@ fn a_wait_that_the_server_asks_for_is_kept_by_the_next_process() {
     home.run(&["token", "get", "support", "--fresh"]).succeeds();
 }
 
-/// A proxy's page is not the login host's wish, and must not silence us for a day.
+/// A proxy's page is not the login host's wish, and must not silence the program for a day.
 #[test]
 fn a_wait_that_something_in_between_asks_for_is_kept_for_minutes_at_most() {
     let home = home();

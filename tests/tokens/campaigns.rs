@@ -28,7 +28,7 @@ struct Count {
 
 /// Every whole refresh token that is kept anywhere.
 fn on_record(home: &Home) -> BTreeSet<String> {
-    // What a killed run left is for the next run to clean up: we look at a copy.
+    // What a killed run left is for the next run to clean up: the test looks at a copy.
     let copy = tempfile::tempdir().unwrap();
     for name in ["state.sqlite", "state.sqlite-wal"] {
         let _ = fs::copy(home.path("state").join(name), copy.path().join(name));
@@ -83,7 +83,7 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
             );
             let window = strict && answered && !recorded;
             match next.code {
-                // A store outside may have taken it while we looked.
+                // A store outside may have taken it while the test looked.
                 0 => assert!(!window || hit == Hit::Main, "{story}"),
                 _ => {
                     assert!(window, "{story}");

@@ -331,7 +331,8 @@ fn an_address_that_is_pasted_signs_in() {
         .mentions("needs a terminal");
 }
 
-/// Any page and program of this host can send a browser, or itself, to the port that we wait at.
+/// Any page and program of this host can send a browser, or itself, to the port that the program
+/// waits at.
 #[test]
 fn what_has_not_our_state_is_turned_away_and_ends_nothing() {
     let home = home();
@@ -357,7 +358,7 @@ fn what_has_not_our_state_is_turned_away_and_ends_nothing() {
     finish(child).succeeds();
 }
 
-/// Whoever opens connections and says nothing costs us neither threads nor the sign-in.
+/// Whoever opens connections and says nothing costs neither threads nor the sign-in.
 #[test]
 fn many_silent_connections_cost_nothing() {
     let home = home();

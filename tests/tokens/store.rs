@@ -217,7 +217,7 @@ fn cron_without_the_desktop_is_told_what_is_missing() {
         .mentions("cannot read the desktop's keyring: DBUS_SESSION_BUS_ADDRESS is not set");
     desktop.run(&home, &["token", "get", "support"]).succeeds();
     assert_eq!(home.asked(), 1);
-    // What cannot be erased is named, and not ours any more.
+    // What cannot be erased is named, and not the program's any more.
     let forgot = home.run(&["token", "forget", "--all"]);
     assert_eq!(forgot.code, 78);
     assert_eq!(forgot.stdout, "erased 2 tokens\n");

@@ -39,7 +39,7 @@ pub fn marked(kind: AutoArg) -> Auto {
     }
 }
 
-/// sendmail has modes in which it is a server or shows things; we only send.
+/// sendmail has modes in which it is a server or shows things; queuemail only sends.
 pub fn refuse_other_modes(args: &SendArgs) -> Result<(), Fault> {
     let what = match args.mode.as_deref() {
         None | Some("m") => return Ok(()),

@@ -61,7 +61,7 @@ pub struct Sorting<'a> {
 }
 
 impl<'a> Sorting<'a> {
-    /// `scratch` is a private folder of ours.
+    /// `scratch` is a private folder.
     pub fn new(
         memory: Memory,
         scratch: &Path,

@@ -27,7 +27,7 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// `folder` is a private folder of ours.
+    /// `folder` is a private folder.
     pub fn new(folder: &Path) -> Result<Spool> {
         Ok(Spool {
             file: files::nameless(folder).map_err(|e| cannot_write(folder, &e))?,

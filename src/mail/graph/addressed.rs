@@ -6,7 +6,7 @@ use crate::mail::message::Draft;
 use anyhow::Result;
 use std::collections::HashSet;
 
-/// Longest line of a Bcc field that we write, in octets (RFC 5322 §2.1.1 allows 998).
+/// Longest line of a Bcc field that is written, in octets (RFC 5322 §2.1.1 allows 998).
 const LINE: usize = 900;
 
 /// The copy whose header names the envelope's recipients; else why there is none.

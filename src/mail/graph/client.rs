@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// Every id that we get and give outlives a move (facts: ids change with the folder otherwise).
+/// Every id in requests and answers outlives a move (facts: ids change with the folder otherwise).
 pub const IMMUTABLE: &str = r#"IdType="ImmutableId""#;
 /// Largest JSON answer, in octets.
 const JSON_LIMIT: u64 = 8 << 20;
@@ -250,7 +250,7 @@ impl Client {
         })
     }
 
-    /// Asks for the folder itself: whether the mailbox and this folder answer us, when a call on
+    /// Asks for the folder itself: whether the mailbox and this folder answer, when a call on
     /// one of its messages was refused. Gives whether the answer was framed (see
     /// [`Incoming::is_framed`]).
     pub fn ask_folder(&self, folder: &str) -> Result<bool, Failure> {
@@ -357,7 +357,7 @@ impl Client {
         Ok(status)
     }
 
-    /// The error of a call that failed: `what` we could not do.
+    /// The error of a call that failed: `what` could not be done.
     pub fn fault(&self, what: &str, failure: Failure) -> anyhow::Error {
         match failure {
             Failure::Refused(refusal) => {
@@ -404,12 +404,12 @@ impl Client {
         self.masked(Refusal::read(parts.status.as_u16(), &parts.headers, &body))
     }
 
-    /// A refusal that does not repeat our token.
+    /// A refusal that does not repeat the token.
     pub fn masked(&self, refusal: Refusal) -> Refusal {
         refusal.without(&self.mask())
     }
 
-    /// A server's words without our token.
+    /// A server's words without the token.
     pub fn hidden(&self, words: &str) -> String {
         self.mask().hide(words)
     }

@@ -1,8 +1,9 @@
 //! What Graph says when it says no, and what follows from it.
 //!
 //! An error of Graph is `{"error": {"code", "message", "innerError": {"request-id", …}}}`; what
-//! stands between us and it (gateways, proxies) answers in other forms. The code decides where
-//! it is known, else the status; Exchange's codes are not all listed in Graph's documentation.
+//! stands between it and the program (gateways, proxies) answers in other forms. The code decides
+//! where it is known, else the status; Exchange's codes are not all listed in Graph's
+//! documentation.
 
 use crate::fault::{Fault, Kind, Scope};
 use crate::http;
@@ -178,7 +179,7 @@ impl Refusal {
         self.date = text(&inner["date"]).or(self.date.take());
     }
 
-    /// The same, and its words repeat none of our secrets.
+    /// The same, and its words repeat no secret.
     pub fn without(self, mask: &Mask) -> Refusal {
         let hidden = |text: Option<String>| text.map(|text| mask.hide(&text));
         Refusal {
@@ -271,7 +272,7 @@ impl Refusal {
         self.meaning() == Meaning::BadToken && known_good
     }
 
-    /// The error of a call. `what` we could not do, a phrase in the user's names; `known_good`:
+    /// The error of a call. `what` could not be done, a phrase in the user's names; `known_good`:
     /// the same token was accepted before.
     pub fn fault(&self, host: &str, user: &str, what: &str, known_good: bool) -> Fault {
         let meaning = self.meaning();

@@ -180,7 +180,7 @@ impl Descent<'_> {
         let exact = page.value.iter().position(|f| f.display_name == name);
         Ok(match exact.or_else(|| page.value.iter().position(same)) {
             Some(at) => Some(page.value.swap_remove(at)),
-            // What is one name to the server (`ß` and `ss`) is one to us.
+            // What is one name to the server (`ß` and `ss`) is one here.
             None => page.value.pop().filter(|found| {
                 page.value.is_empty() && !(name.is_ascii() && found.display_name.is_ascii())
             }),

@@ -90,7 +90,7 @@ impl GraphMailbox {
 }
 
 impl Mailbox for GraphMailbox {
-    /// Graph does not tell beforehand whether we may write; the first settling does.
+    /// Graph does not tell beforehand whether the app may write; the first settling does.
     fn open(&mut self, folder: &str, _write: bool) -> Result<Folder> {
         self.folder = None;
         let found = match self.found.remove(folder).flatten() {

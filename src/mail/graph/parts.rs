@@ -262,7 +262,7 @@ fn delimiters(message: &[u8], range: Range<usize>, boundary: &str) -> Vec<Range<
             _ => {}
         }
     }
-    // Without an end it is not ours to take apart.
+    // Without an end it is not taken apart.
     Vec::new()
 }
 

@@ -31,11 +31,11 @@ const PIECES: usize = 4;
 const MAX_MESSAGE: u64 = 160 << 20;
 /// Octets of a refusal in a message's place that are read.
 const REFUSAL: u64 = 64 << 10;
-/// The longest name of a header field that we look for, in octets.
+/// The longest name of a header field that is looked for, in octets.
 const LONGEST_NAME: usize = 200;
 const WHAT: &str = "cannot retrieve the messages";
 
-/// Who may ask: so many at once as the service lets us.
+/// Who may ask: as many at once as the service allows.
 struct Turns {
     /// How many are taken, and how many there are.
     taken: Mutex<(usize, usize)>,

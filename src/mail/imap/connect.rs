@@ -72,7 +72,7 @@ pub(super) fn greet(wire: &mut Wire, place: &Place) -> Result<()> {
 /// The longest greeting that is read, in octets.
 const GREETING: usize = 8 << 10;
 
-/// Tells a greeting that lets us go on from all others.
+/// Tells a greeting that permits to go on from all others.
 fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -> Result<()> {
     let Place { host, port, .. } = place;
     let text = clean(trim_end(line));
@@ -89,7 +89,7 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
                 let words = format!("BYE {}", clean(rest));
                 return Err(faults::cut_off(place, Cut::Bye(words)));
             }
-            // A session that is signed in already cannot be ours.
+            // A session that is signed in already cannot be this client's.
             Err(
                 Fault::refused(format!("`{host}` port {port} does not ask for a sign-in"))
                     .said(text)

@@ -114,7 +114,7 @@ pub fn is_not_connected(err: &anyhow::Error) -> bool {
     cause_of(err) == Some(Cause::MailboxClosed)
 }
 
-/// A command's failure: `what` we could not do, a phrase in the user's names.
+/// A command's failure: `what` could not be done, a phrase in the user's names.
 pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
     match failure {
         Failure::Refused(words) => refused(place, what, words),

@@ -40,7 +40,7 @@ pub enum Body<'a> {
 /// What the name of an item with fields of the header begins with.
 const HEAD: &[u8] = b"BODY[HEADER.FIELDS ";
 
-/// The response is none that we can read.
+/// The response cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -55,7 +55,7 @@ enum Item {
     Other,
 }
 
-/// Where we are in a response.
+/// The place in a response.
 #[derive(Default)]
 pub struct Items {
     /// Parentheses that are open; 0 before the response and after it.
@@ -128,7 +128,7 @@ impl Items {
         }
     }
 
-    /// What the value of an item is to us, if anything; `whole`: it is not part of a list.
+    /// What the value of an item is good for, if anything; `whole`: it is not part of a list.
     fn of<'a>(
         &self,
         item: Item,

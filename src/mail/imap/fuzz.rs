@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-/// Answers with what is left of the input; to a command of ours, whose tag the input cannot
+/// Answers with what is left of the input; to the client's command, whose tag the input cannot
 /// know, each `\x01` is that tag.
 struct Peer {
     left: Vec<u8>,
@@ -34,7 +34,7 @@ impl Read for Peer {
             };
             self.given += 1;
             match byte {
-                // The end of what is said before our next command.
+                // The end of what is said before the next command.
                 0 if n > 0 => break,
                 0 => {}
                 1 => self.pending = self.tag.iter().rev().copied().collect(),

@@ -1,14 +1,13 @@
 //! What the `imap` library sees of the stream: only what it asked for, in its plainest form.
 //!
-//! The library (3.0.0-alpha.15) panics on some legal answers, loses its place after those that
-//! its parser does not know, overflows the stack on nested lists, reads without a bound, and
-//! forgets the words of a BYE. Its AUTHENTICATE needs a machine of regular expressions, which is half
-//! a megabyte of the program, so we sign in ourselves, and the LOGIN that opens its session is
-//! answered here. So it gets one line at a time, and of these only the tagged line
-//! and the two facts that it wants about a folder, each
-//! rewritten from what we understood; the rest is noted by the [`Wire`] and kept from it. Nothing
-//! is left in the library's own buffer after a tagged line, so that our commands can use the
-//! stream in between.
+//! The library (3.0.0-alpha.15) panics on some legal answers, loses its place after those that its
+//! parser does not know, overflows the stack on nested lists, reads without a bound, and forgets
+//! the words of a BYE. Its AUTHENTICATE needs a machine of regular expressions, which is half a
+//! megabyte of the program, so `connect` signs in, and the LOGIN that opens its session is answered
+//! here. So it gets one line at a time, and of these only the tagged line and the two facts that it
+//! wants about a folder, each rewritten from what was understood; the rest is noted by the [`Wire`]
+//! and kept from it. Nothing is left in the library's own buffer after a tagged line, so that other
+//! commands can use the stream in between.
 
 use super::line::{self, Line, Status};
 use super::wire::{Cut, Wire};

@@ -1,10 +1,11 @@
-//! A mailbox reached by IMAP (RFC 3501), with the `imap` library over our own guarded stream.
+//! A mailbox reached by IMAP (RFC 3501), with the `imap` library over a guarded stream.
 //!
 //! The library runs the commands with short answers: SELECT, STORE, COPY, MOVE, EXPUNGE, CREATE.
-//! Between two of them our own commands use the same stream where its way does not do: the sign-in
-//! shows no token and needs little code ([`connect`]), messages go from the wire to the sink without being held ([`retrieve`]), SEARCH and LIST
-//! take every form of answer ([`search`]), and what a server says unasked is not asked for. `wire` bounds all that is read, `guard` decides what the
-//! library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
+//! Between two of them commands written here use the same stream where its way does not do: the
+//! sign-in shows no token and needs little code ([`connect`]), messages go from the wire to the
+//! sink without being held ([`retrieve`]), SEARCH and LIST take every form of answer ([`search`]),
+//! and what a server says unasked is not asked for. `wire` bounds all that is read, `guard` decides
+//! what the library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
 
 mod connect;
 mod describe;
@@ -93,7 +94,7 @@ impl ImapMailbox {
         self.close_after(result)
     }
 
-    /// Runs a command of ours on the same stream.
+    /// Runs a command on the same stream.
     fn on_wire<T>(
         &mut self,
         command: impl FnOnce(&mut Wire) -> Result<T, Failure>,

@@ -1,6 +1,6 @@
 //! Messages straight from the wire into the sink.
 //!
-//! The library would hold a whole answer in memory and parse it twice, so `UID FETCH` is ours.
+//! The library would hold a whole answer in memory and parse it twice, so `UID FETCH` is read here.
 //! A set that is too long for a line becomes several commands, of which the next is under way
 //! before the last one's answer is read: the line is never idle for a round trip. When a set is
 //! refused as a whole, what did not arrive of it is asked for one by one, so that one message
@@ -87,10 +87,10 @@ struct Fetching<'a> {
 /// A message under way, within one FETCH response.
 #[derive(Default)]
 struct Message {
-    /// The UID that it was given, and its position, if it is one that we asked for.
+    /// The UID that it was given, and its position, if it is one that was asked for.
     uid: Option<u32>,
     at: Option<usize>,
-    /// The UID is one that we do not want, or there were several.
+    /// The UID is one that was not asked for, or there were several.
     unwanted: bool,
     /// The sink was told to begin.
     begun: bool,
@@ -327,7 +327,7 @@ impl Fetching<'_> {
         self.sink.write(text).map_err(Cut::Sink)
     }
 
-    /// The response is complete: the message arrived if its UID is one that we asked for.
+    /// The response is complete: the message arrived if its UID is one that was asked for.
     fn end(&mut self, message: &mut Message) -> Result<(), Cut> {
         let Some(at) = message.at.filter(|_| !message.unwanted) else {
             return Ok(());

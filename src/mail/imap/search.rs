@@ -171,7 +171,7 @@ pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
     Ok(found)
 }
 
-/// Where we are in the line that answers a search.
+/// The place in the line that answers a search.
 enum Answer {
     /// It is another line, or what is wanted of this one has been taken.
     None,

@@ -1,8 +1,9 @@
 //! The one stream of an IMAP session: everything that is read passes the bounds here.
 //!
 //! Two readers share it, one after the other and never in the middle of a response: the library,
-//! through [`super::guard`], and our own commands (SEARCH, LIST, FETCH). It counts the octets and
-//! lines of the command in progress, message bodies apart, and keeps what the server said besides.
+//! through [`super::guard`], and the client's own commands (SEARCH, LIST, FETCH). It counts the
+//! octets and lines of the command in progress, message bodies apart, and keeps what the server
+//! said besides.
 
 use super::line::{self, Line, Status};
 use crate::net::{SMALL_BUFFER, Stream, grow};
@@ -16,7 +17,7 @@ pub type Trace = Box<dyn Fn(&str)>;
 /// So much of a server's text is kept or shown, in octets.
 const LONGEST_TEXT: usize = 1 << 10;
 
-/// What a server may send us.
+/// What a server may send.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Octets of a line, its small literals included.
@@ -57,7 +58,7 @@ pub enum Cut {
     Closed,
     /// The server's words.
     Bye(String),
-    /// It sent more than we take; what.
+    /// It sent more than is taken; what.
     TooMuch(String),
     /// It sent what is no IMAP; what.
     Disorder(String),
@@ -138,7 +139,7 @@ impl Wire {
         }
     }
 
-    /// Keeps a secret out of the trace and of every text that we keep.
+    /// Keeps a secret out of the trace and of every text that is kept.
     pub fn mask(&mut self, secret: Secret) {
         self.secrets.add(secret);
     }
@@ -160,7 +161,7 @@ impl Wire {
             .map_err(Cut::Io)
     }
 
-    /// Sends a command of ours and returns its tag.
+    /// Sends a command of the client and returns its tag.
     pub fn send_command(&mut self, command: &str) -> Result<String, Cut> {
         self.send_as(command, command)
     }
@@ -174,7 +175,7 @@ impl Wire {
         Ok(tag)
     }
 
-    /// Runs a command of ours and gives each untagged line of its answer to `each`, the small
+    /// Runs a command of the client and gives each untagged line of its answer to `each`, the small
     /// literals in it included.
     pub fn run(
         &mut self,
@@ -485,7 +486,7 @@ fn is_search(line: Line<'_>) -> bool {
 
 /// A server's words without the secrets, at most 1 KiB of them.
 pub fn clean(words: &[u8], secrets: &Mask) -> String {
-    // A secret may stand where we cut; what is beyond this is not shown.
+    // A secret may stand where the text is cut; what is beyond this is not shown.
     let some = &words[..words.len().min(LONGEST_TEXT * 2)];
     let mut text = secrets.hide(&String::from_utf8_lossy(some));
     if text.len() > LONGEST_TEXT || some.len() < words.len() {

@@ -11,7 +11,8 @@
 //! - One refused recipient ends the transaction for all of them.
 //! - A connection that breaks after the final dot is an error like any other, and whoever repeats
 //!   the message then sends it twice (RFC 1047).
-//! - Its time-out is one of each read, so that a server that sends an octet now and then holds us
+//! - Its time-out is one of each read, so that a server that sends an octet now and then holds the
+//!   program
 //!   for ever.
 //! - Octets that come unencrypted behind the answer to STARTTLS are not refused.
 //! - It ends each message with a line end and a dot, also one that has its last line end; it knows no
@@ -100,7 +101,7 @@ impl<'a> Smtp<'a> {
     }
 
     fn open(&self) -> Result<Session<'a>> {
-        // Before the connection, which would otherwise idle while we wait for the token.
+        // Before the connection, which would otherwise idle while the program waits for the token.
         let token = (self.token)(false)?;
         let open = |token: &Secret| Session::open(&self.server, token, self.trace);
         let refused = match open(&token) {
@@ -135,7 +136,7 @@ impl Transport for Smtp<'_> {
                 }
                 Err(fault) => {
                     self.session = None;
-                    // A connection that has idled may be dead without our knowing. The message
+                    // A connection that has idled may be dead without a sign of it. The message
                     // was certainly not accepted, so it goes over a new one, once.
                     if std::mem::take(&mut reused) {
                         continue;

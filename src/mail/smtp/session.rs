@@ -16,7 +16,7 @@ const MAX_AUTH_LINE: usize = 12_288;
 /// RFC 5321 §4.5.3.2: the longest wait for the greeting and for the replies to most commands.
 const REPLY_WAIT: Duration = Duration::from_secs(300);
 
-/// How long we wait for the goodbye, which nobody needs.
+/// How long to wait for the goodbye, which nobody needs.
 pub(super) const QUIT_WAIT: Duration = Duration::from_secs(3);
 
 /// A signed-in connection.

@@ -442,7 +442,7 @@ fn start_of_last(message: &[u8]) -> usize {
     message.len().saturating_sub(1) / BLOCK * BLOCK
 }
 
-/// No address may end a command early, whoever gave it to us.
+/// No address may end a command early, wherever it came from.
 fn check_addresses(envelope: &Envelope) -> std::result::Result<(), String> {
     for address in envelope.from.iter().chain(&envelope.to) {
         if !crate::mail::addresses::is_mailbox(address) {

@@ -17,7 +17,7 @@ pub type Result<T> = std::result::Result<T, Fault>;
 
 pub struct Wire<'a> {
     dialogue: Dialogue,
-    /// Our own address, if it is known.
+    /// This host's address, if it is known.
     own: Option<IpAddr>,
     host: String,
     trace: &'a dyn Fn(&str),
@@ -57,7 +57,7 @@ impl<'a> Wire<'a> {
         })
     }
 
-    /// Our address, as EHLO names it (RFC 5321 §4.1.3).
+    /// This host's address, as EHLO names it (RFC 5321 §4.1.3).
     pub fn address_literal(&self) -> String {
         match self.own {
             Some(IpAddr::V4(ip)) => format!("[{ip}]"),
@@ -96,7 +96,7 @@ impl<'a> Wire<'a> {
         self.secrets.add(secret);
     }
 
-    /// A server's words without our secrets.
+    /// A server's words without secrets.
     pub fn masked(&self, text: &str) -> String {
         self.secrets.hide(text)
     }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 /// A message that could not be sent for so many seconds is given up (RFC 5321 §4.5.4.1 has 4 to
 /// 5 days), but not before it was tried so often: the time may have passed while the machine was
-/// off, or on a clock that was set. So many attempts are spread over half a day by our own waits.
+/// off, or on a clock that was set. So many attempts are spread over half a day by the program's
+/// own waits.
 const GIVE_UP_AFTER: i64 = 5 * 24 * 3600;
 const GIVE_UP_ATTEMPTS: u32 = 12;
 

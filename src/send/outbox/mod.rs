@@ -38,7 +38,7 @@ const LONGEST_HAND_OVER: i64 = 900;
 /// The end of a message that has not gone out so long after that went on record does not go out.
 const LATEST_END: Duration = Duration::from_secs(50);
 
-/// A message of the outbox that only we work on, until this is dropped.
+/// A message of the outbox that only this process works on, until this is dropped.
 pub struct Claim<'a> {
     store: &'a Store,
     pub entry: OutboxEntry,
@@ -69,7 +69,7 @@ pub enum ReportTo {
     Queue,
 }
 
-/// Keeps a message, durably; when this returns, it may be promised. It is ours to work on.
+/// Keeps a message, durably; when this returns, it may be promised. This process may work on it.
 ///
 /// `shared_id`: the same message also leaves for others in a transaction of its own. `submitter`:
 /// who handed it to the relay.

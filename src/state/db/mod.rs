@@ -74,7 +74,7 @@ pub struct Fence {
 pub enum Error {
     Sqlite(rusqlite::Error),
     Postgres(postgres::Error),
-    /// A value that we would not have written.
+    /// A value that the program never writes.
     Spoilt(String),
     /// Whoever asked stopped, for a reason of its own, which it keeps.
     Stopped,
@@ -143,7 +143,7 @@ impl Db {
     pub fn empty_log(&self) -> Result<(), Error> {
         match self {
             Db::Sqlite(db) => db.empty_log(),
-            // Its log is its server's, and no secret of ours is in it.
+            // Its log is its server's, and no secret is in it.
             Db::Postgres(_) => Ok(()),
         }
     }
@@ -396,7 +396,7 @@ impl Row<'_> {
         serde_json::from_str(&text).map_err(|e| self.spoilt(column, e))
     }
 
-    /// The error of a text in a column that we would not have written.
+    /// The error of a text in a column that the program never writes.
     pub fn spoilt(&self, column: usize, why: impl fmt::Display) -> Error {
         Error::Spoilt(format!("column {} of a row: {why}", column + 1))
     }

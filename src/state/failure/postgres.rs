@@ -6,9 +6,9 @@ use crate::state::db::Error;
 use crate::state::db::postgres::{self, Place, Why};
 use std::fmt::Display;
 
-/// Ours: another holds the lease, or nobody.
+/// The program's: another holds the lease, or nobody.
 const LEASE_LOST: &str = "QM001";
-/// Ours: the state was moved while a program had it open.
+/// The program's: the state was moved while a program had it open.
 const MOVED: &str = "QM002";
 
 /// The fault of a database that cannot be opened, read or written (`verb`).
@@ -40,7 +40,7 @@ pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
     }
 }
 
-/// The fault of a value (`what`) that we would not have written.
+/// The fault of a value (`what`) that the program never writes.
 pub fn spoilt(place: &Place, what: &str, err: &dyn Display) -> Fault {
     Fault::new(
         Kind::CannotWrite,

@@ -184,7 +184,8 @@ impl Leases {
         Ok(self.hold_all(mailboxes, claimed, cards, sent))
     }
 
-    /// Notes that leases are ours, by a claim that was sent then; in the order of the mailboxes.
+    /// Notes that leases are this process's, by a claim that was sent then; in the order of the
+    /// mailboxes.
     fn hold_all(
         &self,
         mailboxes: &[String],
@@ -218,7 +219,7 @@ impl Held {
         every: Duration,
         most: usize,
     ) -> Result<(Vec<Ours>, HashMap<String, Card>), Error> {
-        // What is ours already is none of these, unless the answer of a claim was lost.
+        // What this process already has is none of these, unless the answer of a claim was lost.
         let free: Vec<String> = {
             let leases = self.leases();
             let is_free = |mailbox: &&String| !leases.contains_key(&name(mailbox));

@@ -81,7 +81,7 @@ fn entries(folder: &Path) -> Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        // Our own names are plain.
+        // The program's own names are plain.
         if let Ok(name) = entry.map_err(cannot)?.file_name().into_string()
             && is_plain(&name)
         {

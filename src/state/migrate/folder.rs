@@ -1,4 +1,4 @@
-//! A state folder as an end of a move: its database is ours alone while the move goes on.
+//! A state folder as an end of a move: its database is for the move alone while it goes on.
 
 use crate::fault::Fault;
 use crate::files;
@@ -121,7 +121,7 @@ pub fn replace(folder: &Path, the_move: &Move) -> Result<Db> {
 }
 
 /// Removes databases that were made for a move and have got no name. Nobody makes one just now: the
-/// one that has is ours alone.
+/// one that has is for the move alone.
 pub fn tidy(folder: &Path) -> Result<()> {
     let entries = fs::read_dir(folder).map_err(|e| files::cannot("read", folder, &e))?;
     for entry in entries.flatten() {

@@ -1,5 +1,6 @@
-//! A database as an end of a move. It is ours for the time of a transaction: nobody else writes to
-//! the tables then, and what was begun is undone where the transaction does not come to its end.
+//! A database as an end of a move. It is for the move alone for the time of a transaction: nobody
+//! else writes to the tables then, and what was begun is undone where the transaction does not come
+//! to its end.
 
 use super::tables::TABLES;
 use crate::fault::Fault;
@@ -24,7 +25,7 @@ pub fn open(place: &Place) -> Result<Db> {
 /// Has the transaction act as the role that owns the tables.
 ///
 /// # Errors
-/// `Config` where our role is not, and does not belong to it.
+/// `Config` where the role is not, and does not belong to it.
 pub fn be_owner(tx: &mut Tx<'_>, place: &Place) -> Result<()> {
     const OWNER: Sql<'_> = Sql::postgres(
         "SELECT pg_get_userbyid(relowner)::text, current_user::text,

@@ -255,7 +255,7 @@ CREATE TABLE rotation (
 /// The version of the tables that this program makes and uses.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// One at a time makes or changes tables: a number of ours among the advisory locks.
+/// One at a time makes or changes tables: a number of the program among the advisory locks.
 const LOCK: i64 = i64::from_be_bytes(*b"qmschema");
 
 /// A table of that name is there.
@@ -302,7 +302,7 @@ pub fn meta(db: &Db) -> Result<Option<Meta>, AnyError> {
 /// Makes the tables. False where they are there.
 ///
 /// # Errors
-/// Also where a table of another program has the name of one of ours.
+/// Also where a table of another program has the name of one of the program.
 pub fn init(db: &Db) -> Result<bool, AnyError> {
     if meta(db)?.is_some() {
         return Ok(false);
@@ -315,7 +315,7 @@ pub fn init(db: &Db) -> Result<bool, AnyError> {
     }
 }
 
-/// True where a table, or what belongs to one, has the name of one of ours.
+/// True where a table, or what belongs to one, has the name of one of the program.
 pub fn is_taken(err: &Error) -> bool {
     err.code() == DUPLICATE_TABLE
 }

@@ -312,7 +312,7 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-/// What our databases are known by, in SQLite's `application_id`: "qmst".
+/// What the program's databases are known by, in SQLite's `application_id`: "qmst".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"qmst");
 
 /// The version that a database has which is not to be used here: it is moved elsewhere, or is not
@@ -347,13 +347,13 @@ const FIRST_TABLES: [&str; 8] = [
 /// Whose a database is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// Ours, or a new one, which is to be ours.
+    /// The program's, or a new one, which is to be so.
     We,
-    /// Ours, of a later version of this program.
+    /// The program's, of a later version.
     Later,
-    /// Ours, and not to be used here: a move is on record.
+    /// The program's, and not to be used here: a move is on record.
     Away,
-    /// Ours, with a header that we would not have written.
+    /// The program's, with a header that it never writes.
     Damaged,
     /// Another program.
     Another,
@@ -406,7 +406,7 @@ pub fn prepare(connection: &mut Connection, busy: Duration) -> Result<()> {
     if version(connection)? < MIGRATIONS.len() as u32 {
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        // Another process may have migrated while we waited for the lock.
+        // Another process may have migrated while this one waited for the lock.
         for (index, sql) in MIGRATIONS
             .iter()
             .enumerate()

@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 fn mbox_is_mboxrd_and_locked() {
     let desk = Desk::new(Via::Imap, "deliver: mbox:mail");
     let sent = desk.deliver(0..8);
-    // A lock of a process that is gone does not stop us, and one of a living process would.
+    // A lock of a process that is gone does not stop the program, and one of a living process
+    // would.
     desk.world.write(".config/queuemail/mail.lock", "999999999");
     desk.fetch(&[]).succeeds().says_nothing();
     let file = desk.path(".config/queuemail/mail");
@@ -393,7 +394,7 @@ fn a_command_is_over_when_it_ends_and_not_what_it_left_running() {
     assert_eq!(std::fs::read(desk.path("taken")).unwrap(), sent.concat());
 }
 
-/// Under whatever mask of permissions we run.
+/// Under whatever mask of permissions the program runs.
 #[test]
 fn what_is_delivered_is_private() {
     for target in ["eml:mail", "maildir:mail", "mbox:mail/all"] {
@@ -571,7 +572,7 @@ fn a_large_message_is_recovered_in_little_memory() {
     assert!(peak < 44 << 10, "{peak} KiB");
 }
 
-/// What is done is done, though we cannot tidy up after it.
+/// What is done is done, though the program cannot tidy up after it.
 #[test]
 fn a_delivery_that_took_the_spool_s_file_away_is_not_repeated() {
     let desk = Desk::new(

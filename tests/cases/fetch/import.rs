@@ -383,7 +383,7 @@ fn what_says_nothing_of_the_folder_is_refused_with_another_road() {
         .fails(64)
         .mentions("none of the 2 messages that getmail remembers can be told by its UID")
         .mentions("queuemail queue set support --address support@contoso.example --start");
-    // Who has fetched nothing has left all of it to us.
+    // Who has fetched nothing has left all of it to queuemail.
     let nothing = desk.world.write("nothing", "");
     let of_sales = desk
         .import("getmail", &nothing)

@@ -134,7 +134,7 @@ impl Receiver {
             for client in listener.incoming().flatten() {
                 let (posts, manner, load) = (posts.clone(), manner.clone(), load.clone());
                 let acceptor = acceptor.clone();
-                // A client that was killed, or that does not trust us, is no matter.
+                // A client that was killed, or that does not trust this server, is no matter.
                 std::thread::spawn(move || match acceptor {
                     None => serve(client, &posts, &manner, &load),
                     Some(acceptor) => match acceptor.accept(client) {

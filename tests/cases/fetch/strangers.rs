@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const STRANGER: u32 = 65534;
 
 /// A folder below the home that belongs to another user, with a link of theirs in it; `None` where
-/// we are not root and cannot make such a thing.
+/// the test does not run as root and cannot make such a thing.
 fn strange(desk: &Desk, link: &str, to: &Path) -> Option<()> {
     let link = desk.path(link);
     let folder = link.parent().unwrap();

@@ -2,7 +2,7 @@
 //! befalls the other.
 //!
 //! A host is a process with a home, a state folder and a folder for temporary files of its own, and,
-//! where we are root, a name of its own. What both have are the database, the folder that mail is
+//! as root, a name of its own. What both have are the database, the folder that mail is
 //! delivered to, and the stand-in of Microsoft 365.
 
 mod campaigns;

@@ -121,7 +121,7 @@ impl Crowd {
         }
     }
 
-    /// Runs on a host, with its name where we may give it one.
+    /// Runs on a host, with its name where the test may give it one.
     pub fn run(&self, host: usize, args: &[&str]) -> Run {
         let named = ["unshare", "--uts", "--", "sh", "-c"].map(str::to_owned);
         let set = "hostname \"$0\" && exec \"$@\"".to_owned();

@@ -1,4 +1,4 @@
-//! The real binary between real servers: Dovecot's IMAP, Postfix's submission, and our
+//! The real binary between real servers: Dovecot's IMAP, Postfix's submission, and the
 //! stand-in's Entra ID, whose tokens both check.
 
 mod campaigns;

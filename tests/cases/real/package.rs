@@ -559,7 +559,7 @@ fn goes_when_removed(machine: &Machine) {
     machine.run("dpkg --install /run/queuemail.deb && dpkg --purge queuemail");
     machine.run("! getent passwd queuemail && ! getent group queuemail");
     machine.run("rm -r /etc/systemd/system/queuemail-fetch.timer.d");
-    // dpkg's own records and the user database's backups (`passwd-`) are not ours.
+    // dpkg's own records and the user database's backups (`passwd-`) are not the package's.
     let left = machine.run(
         "cd /run/changes && find . -iname '*queuemail*' ! -type c; \
          grep -rlsI queuemail etc var/spool var/cache var/lib --exclude-dir=dpkg --exclude='*-' || true",

@@ -1,5 +1,5 @@
-//! `docs/recipes.md` as it stands: other programs, fed with our tokens, read and send mail on the
-//! real servers. Only host, port and certificate authority are those of the test.
+//! `docs/recipes.md` as it stands: other programs, fed with queuemail's tokens, read and send mail
+//! on the real servers. Only host, port and certificate authority are those of the test.
 
 use super::Office;
 use crate::servers::RealServers;

@@ -196,7 +196,8 @@ queues:
         let _ = child.stdin.take().unwrap().write_all(stdin);
         let pid = child.id();
         let what = args.join(" ");
-        // Between fork and exec a child has our environment, in which a secret may be by design.
+        // Between fork and exec a child has the program's environment, in which a secret may be by
+        // design.
         let look_inside = env.is_empty();
         let watch = std::thread::spawn(move || {
             let mut seen = BTreeSet::new();

@@ -266,7 +266,7 @@ fn as_nobody(desk: &Desk) -> impl Fn() -> Run + '_ {
         desk.world
             .write_config(config.replace(&authority, copy.to_str().unwrap()));
         fs::copy(env!("CARGO_BIN_EXE_queuemail"), desk.path("queuemail")).unwrap();
-        // The home and nothing else: what is beside it is not ours to give.
+        // The home and nothing else: what is beside it is others'.
         let home = desk.world.home();
         let give = ["-R", "nobody:nogroup", home.to_str().unwrap()];
         let given = Command::new("chown").args(give).status().unwrap();

@@ -27,7 +27,7 @@ const OLD_EXCHANGE: &str = "* CAPABILITY IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2
 
 type Answer = Box<dyn FnMut(&str) -> Vec<u8> + Send>;
 
-/// Answers each line of ours by a function, and then what it says for ever, or closes.
+/// Answers each line of the client by a function, and then what it says for ever, or closes.
 struct Peer {
     answer: Answer,
     ours: Vec<u8>,
@@ -108,7 +108,7 @@ fn wire(
     (Wire::new(stream, None), served)
 }
 
-/// A line of ours as its tag and its command.
+/// A line of the client as its tag and its command.
 fn split(line: &str) -> (&str, &str) {
     line.split_once(' ').unwrap_or((line, ""))
 }

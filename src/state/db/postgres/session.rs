@@ -56,7 +56,7 @@ impl<'c> Session<'c> {
         wait: Duration,
         is_repeat: bool,
     ) -> Session<'c> {
-        // Ahead of our own end of waiting, so that the server says what it was.
+        // Ahead of the program's own end of waiting, so that the server says what it was.
         let statement = wait.mul_f32(0.9).as_millis();
         let lock = LOCK.min(wait / 2).as_millis();
         let passing = match durable {

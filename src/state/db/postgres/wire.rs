@@ -1,5 +1,5 @@
-//! What comes from the server, watched on its way: no message is larger than ours can be, and the
-//! password is not given to whoever asks for it in a form that gives it away.
+//! What comes from the server, watched on its way: no message is larger than the program's can be,
+//! and the password is not given to whoever asks for it in a form that gives it away.
 //!
 //! The library answers whatever it is asked for. Each message has a letter, its length with those
 //! four octets, and its text (PostgreSQL, "Message Formats").
@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-/// No message of ours is larger, in octets: the parts of a body have 1 MiB.
+/// No message of the program is larger, in octets: the parts of a body have 1 MiB.
 const LARGEST: usize = 16 << 20;
 
 /// The letter of a message about signing in, and its numbers: done, by SASL (of which the library
@@ -215,7 +215,7 @@ pub struct WatchedTls {
 }
 
 impl WatchedTls {
-    /// Checks what native-tls has no option for; nothing of ours was sent yet.
+    /// Checks what native-tls has no option for; nothing was sent yet.
     fn check<S>(
         &self,
         stream: &native_tls::TlsStream<S>,

@@ -1,7 +1,7 @@
 //! The clock: set forward and back between runs and during one. Nothing that was kept with a time
 //! of a wrong clock holds up a mailbox once it is right.
 //!
-//! libfaketime gives the program another time than ours.
+//! libfaketime gives the program another time than the test's.
 
 use super::{Campaign, Desk, SUPPORT, Via, assert_same, both, campaign, maildir, makes_good};
 use crate::standin::{GraphFault, ImapFault, UidFault};
