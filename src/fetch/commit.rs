@@ -79,17 +79,7 @@ impl Committer<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut work = Vec::with_capacity(batch.len());
-        let mut rests = Vec::with_capacity(batch.len());
-        for staged in batch {
-            let (letter, rest) = self.read(staged);
-            if self.folder.job.stamp {
-                delivery::stamp(&rest.path, &letter)?;
-            }
-            let intent = self.delivery.plan(&rest.path, &letter)?;
-            work.push((letter, intent));
-            rests.push(rest);
-        }
+        let (work, rests) = self.plan(batch)?;
         self.make_durable(&work)?;
         let recorded = Moment::now();
         let now = self.store.now();
@@ -140,15 +130,25 @@ impl Committer<'_> {
         }
     }
 
-    /// A message as it is delivered.
-    fn read(&self, staged: Staged) -> (Letter, Rest) {
-        let rest = Rest {
-            path: staged.path,
-            fingerprint: staged.identity.fingerprint,
-            sha256: staged.sha256,
-        };
-        let letter = self.folder.letter(staged.id, staged.size, staged.identity);
-        (letter, rest)
+    /// Decides how each message is delivered.
+    fn plan(&mut self, batch: Vec<Staged>) -> Result<(Vec<Planned>, Vec<Rest>)> {
+        let mut work = Vec::with_capacity(batch.len());
+        let mut rests = Vec::with_capacity(batch.len());
+        for staged in batch {
+            let rest = Rest {
+                path: staged.path,
+                fingerprint: staged.identity.fingerprint,
+                sha256: staged.sha256,
+            };
+            let letter = self.folder.letter(staged.id, staged.size, staged.identity);
+            if self.folder.job.stamp {
+                delivery::stamp(&rest.path, &letter)?;
+            }
+            let intent = self.delivery.plan(&rest.path, &letter)?;
+            work.push((letter, intent));
+            rests.push(rest);
+        }
+        Ok((work, rests))
     }
 
     fn record_delivered(
