@@ -33,9 +33,7 @@ pub struct Staged {
 
 /// What one thread puts in and another takes out.
 pub struct Batches {
-    /// So many messages are a batch …
-    most: usize,
-    /// … and so many may wait to be taken.
+    /// So many messages are a batch at most, and so many may wait to be taken.
     room: usize,
     waiting: Mutex<Waiting>,
     /// A batch has begun, or is complete.
@@ -48,6 +46,8 @@ pub struct Batches {
 struct Waiting {
     messages: VecDeque<Staged>,
     octets: u64,
+    /// So many are the batch that is asked for.
+    most: usize,
     /// Nothing more is put in.
     ended: bool,
     /// Nothing more is taken out.
@@ -55,14 +55,14 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn is_complete(&self, most: usize) -> bool {
-        self.ended || self.messages.len() >= most || self.octets >= OCTETS
+    fn is_complete(&self) -> bool {
+        self.ended || self.messages.len() >= self.most || self.octets >= OCTETS
     }
 
-    /// Takes out at most so many messages, and no more once they have enough octets.
-    fn batch(&mut self, most: usize) -> Vec<Staged> {
+    /// Takes out as many messages as a batch has, and no more once they have enough octets.
+    fn batch(&mut self) -> Vec<Staged> {
         let (mut count, mut octets) = (0, 0);
-        for message in self.messages.iter().take(most) {
+        for message in self.messages.iter().take(self.most) {
             count += 1;
             octets += message.size;
             if octets >= OCTETS {
@@ -75,16 +75,13 @@ impl Waiting {
 }
 
 impl Batches {
-    /// `most`: so many messages may be delivered before one is recorded, in a state that hosts share
-    /// or not.
-    pub fn of(most: usize, is_shared: bool) -> Batches {
-        let usual = match is_shared {
-            true => FAR_MESSAGES,
-            false => MESSAGES,
-        };
+    /// For a state that hosts share, or not.
+    pub fn of(is_shared: bool) -> Batches {
         Batches {
-            most: most.clamp(1, usual),
-            room: usual,
+            room: match is_shared {
+                true => FAR_MESSAGES,
+                false => MESSAGES,
+            },
             waiting: Mutex::default(),
             arrived: Condvar::new(),
             taken: Condvar::new(),
@@ -107,19 +104,17 @@ pub struct Entry<'a>(&'a Batches);
 impl Entry<'_> {
     /// Puts a message in, when there is room; gives it back where nobody takes it any more.
     pub fn put(&self, message: Staged) -> Option<Staged> {
-        let Batches {
-            most, room, taken, ..
-        } = self.0;
+        let Batches { room, taken, .. } = self.0;
         let is_full = |waiting: &mut Waiting| !waiting.stopped && waiting.messages.len() >= *room;
         let mut waiting = whole(taken.wait_while(self.0.waiting(), is_full));
         if waiting.stopped {
             return Some(message);
         }
         let begins = waiting.messages.is_empty();
-        let was_complete = waiting.is_complete(*most);
+        let was_complete = waiting.is_complete();
         waiting.octets += message.size;
         waiting.messages.push_back(message);
-        if begins || !was_complete && waiting.is_complete(*most) {
+        if begins || !was_complete && waiting.is_complete() {
             self.0.arrived.notify_one();
         }
         None
@@ -137,14 +132,17 @@ impl Drop for Entry<'_> {
 pub struct Exit<'a>(&'a Batches);
 
 impl Exit<'_> {
-    /// Takes the next batch out, once it is complete or due; `None` at the end.
-    pub fn batch(&self) -> Option<Vec<Staged>> {
-        let Batches { most, arrived, .. } = self.0;
+    /// Takes the next batch out, once it is complete or due; `None` at the end. `most`: so many
+    /// messages may be delivered now before one is recorded.
+    pub fn batch(&self, most: usize) -> Option<Vec<Staged>> {
+        let Batches { room, arrived, .. } = self.0;
         let is_empty = |waiting: &mut Waiting| !waiting.ended && waiting.messages.is_empty();
-        let waiting = whole(arrived.wait_while(self.0.waiting(), is_empty));
-        let grows = |waiting: &mut Waiting| !waiting.is_complete(*most);
+        let mut waiting = self.0.waiting();
+        waiting.most = most.clamp(1, *room);
+        let waiting = whole(arrived.wait_while(waiting, is_empty));
+        let grows = |waiting: &mut Waiting| !waiting.is_complete();
         let mut waiting = whole(arrived.wait_timeout_while(waiting, WAIT, grows)).0;
-        let batch = waiting.batch(*most);
+        let batch = waiting.batch();
         self.0.taken.notify_one();
         (!batch.is_empty()).then_some(batch)
     }
@@ -179,13 +177,13 @@ mod tests {
 
     /// The sizes of the batches that messages of these sizes come in.
     fn batches(most: usize, sizes: &[u64]) -> Vec<usize> {
-        let batches = Batches::of(most, false);
+        let batches = Batches::of(false);
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let taker = scope.spawn(|| {
                 let mut next = 0;
                 let mut lengths = Vec::new();
-                while let Some(batch) = exit.batch() {
+                while let Some(batch) = exit.batch(most) {
                     lengths.push(batch.len());
                     for staged in batch {
                         assert_eq!(staged.id, RemoteId::from(next), "in their order");
@@ -212,12 +210,27 @@ mod tests {
         assert_eq!(batches(10, &[]), [0; 0]);
     }
 
+    /// A delivery that takes one message at first takes several once it took that one.
+    #[test]
+    fn each_batch_is_as_large_as_is_asked_for() {
+        let batches = Batches::of(false);
+        let (entry, exit) = batches.ends();
+        for number in 0..17 {
+            assert!(entry.put(message(number, 1)).is_none());
+        }
+        drop(entry);
+        for (most, length) in [(1, 1), (8, 8), (0, 1), (8, 7)] {
+            assert_eq!(exit.batch(most).map(|batch| batch.len()), Some(length));
+        }
+        assert!(exit.batch(8).is_none());
+    }
+
     #[test]
     fn a_batch_that_does_not_grow_is_due() {
-        let batches = Batches::of(10, true);
+        let batches = Batches::of(true);
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
-            let taker = scope.spawn(|| (exit.batch(), exit.batch()));
+            let taker = scope.spawn(|| (exit.batch(10), exit.batch(10)));
             assert!(entry.put(message(0, 1)).is_none());
             assert!(entry.put(message(1, 1)).is_none());
             thread::sleep(WAIT * 2);
@@ -231,7 +244,7 @@ mod tests {
 
     #[test]
     fn who_puts_in_waits_for_room_and_hears_that_nobody_takes() {
-        let batches = Batches::of(10, true);
+        let batches = Batches::of(true);
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let putter =
@@ -239,7 +252,7 @@ mod tests {
             while batches.waiting().messages.len() < FAR_MESSAGES {
                 thread::yield_now();
             }
-            assert_eq!(exit.batch().map(|batch| batch.len()), Some(10));
+            assert_eq!(exit.batch(10).map(|batch| batch.len()), Some(10));
             drop(exit);
             let refused = putter.join().unwrap().map(|staged| staged.id);
             assert!(refused >= Some(RemoteId::from(FAR_MESSAGES as u32)));

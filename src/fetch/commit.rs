@@ -66,7 +66,7 @@ const LATER_LIMIT: u32 = 3;
 impl Committer<'_> {
     /// Works until the other end hangs up. After an error nothing more is delivered.
     pub fn run(&mut self, batches: Exit<'_>) -> Result<()> {
-        while let Some(batch) = batches.batch() {
+        while let Some(batch) = batches.batch(self.delivery.group()) {
             self.commit(batch)?;
         }
         Ok(())

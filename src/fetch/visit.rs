@@ -555,7 +555,7 @@ impl Visit<'_> {
             later_in_a_row: 0,
             restarted: self.pass.restarted.clone(),
         };
-        let batches = Batches::of(committer.delivery.group(), self.store.is_shared());
+        let batches = Batches::of(self.store.is_shared());
         let (entry, exit) = batches.ends();
         let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
             let committer = &mut committer;
