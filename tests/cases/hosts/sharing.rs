@@ -460,7 +460,8 @@ fn a_mailbox_without_mail_costs_few_round_trips() {
     let (few, many) = (trips(16), trips(64));
     let each = (many - few) / 48.0;
     println!("{few} trips for 16 mailboxes, {many} for 64: {each:.2} for each");
-    // One for a claim of eight. On a slow machine ends do not wait for the next claim.
-    assert!(each <= 0.5, "{each} round trips for each mailbox");
-    assert!(few <= 40.0, "{few} round trips for 16 mailboxes");
+    // One for a claim of eight. On a slow machine ends do not wait for the next claim, and a lease is
+    // renewed in the meantime; two for each mailbox are promised.
+    assert!(each <= 2.0, "{each} round trips for each mailbox");
+    assert!(few <= 60.0, "{few} round trips for 16 mailboxes");
 }
