@@ -79,8 +79,9 @@ impl Committer<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        let (work, rests) = self.plan(batch)?;
-        self.make_durable(&work)?;
+        let planned = self.plan(batch);
+        // Who has taken the mailbox over has swept away what was staged here.
+        let (work, rests) = planned.map_err(|err| self.folder.lock.check().err().unwrap_or(err))?;
         let recorded = Moment::now();
         let now = self.store.now();
         let abouts = self.put_on_record(&work, &rests, now)?;
@@ -130,7 +131,7 @@ impl Committer<'_> {
         }
     }
 
-    /// Decides how each message is delivered.
+    /// Decides how each message is delivered, and makes its file durable.
     fn plan(&mut self, batch: Vec<Staged>) -> Result<(Vec<Planned>, Vec<Rest>)> {
         let mut work = Vec::with_capacity(batch.len());
         let mut rests = Vec::with_capacity(batch.len());
@@ -148,6 +149,7 @@ impl Committer<'_> {
             work.push((letter, intent));
             rests.push(rest);
         }
+        self.make_durable(&work)?;
         Ok((work, rests))
     }
 
