@@ -269,10 +269,7 @@ impl Storm {
             for error in errors.map(|line| line.replace(|c: char| c.is_ascii_digit(), "")) {
                 self.said.lock().unwrap().add(error);
             }
-            // To be mended: who stood still may find what it staged swept away by the next host, and
-            // says so as if the folder were wrong. The message comes all the same.
-            let is_swept = ran.code == 73 && ran.stderr.contains("/.staging`: No such file");
-            if !matches!(ran.code, 0 | 75 | -10) && !is_swept {
+            if !matches!(ran.code, 0 | 75 | -10) {
                 *self.wrong.lock().unwrap() = Some(ran.to_string());
             }
             std::thread::sleep(Duration::from_millis(200));
