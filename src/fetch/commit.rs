@@ -79,9 +79,8 @@ impl Committer<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        let planned = self.plan(batch);
-        // Who has taken the mailbox over has swept away what was staged here.
-        let (work, rests) = planned.map_err(|err| self.folder.lock.check().err().unwrap_or(err))?;
+        let (work, rests) = self.plan(batch)?;
+        self.make_durable(&work)?;
         let recorded = Moment::now();
         let now = self.store.now();
         let abouts = self.put_on_record(&work, &rests, now)?;
@@ -131,7 +130,7 @@ impl Committer<'_> {
         }
     }
 
-    /// Decides how each message is delivered, and makes its file durable.
+    /// Decides how each message is delivered.
     fn plan(&mut self, batch: Vec<Staged>) -> Result<(Vec<Planned>, Vec<Rest>)> {
         let mut work = Vec::with_capacity(batch.len());
         let mut rests = Vec::with_capacity(batch.len());
@@ -149,7 +148,6 @@ impl Committer<'_> {
             work.push((letter, intent));
             rests.push(rest);
         }
-        self.make_durable(&work)?;
         Ok((work, rests))
     }
 
