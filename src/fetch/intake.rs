@@ -145,9 +145,13 @@ impl Drop for Intake<'_> {
 /// Unique file names as the Maildir convention has them: time, then what makes it unique on
 /// this host, then the host. A random number is in it, for a clock may be set back and a
 /// container gives the same process number again. These also name the mailbox, so that what a crash
-/// left of it in a staging folder can be told from others' files.
+/// left of it in a staging folder can be told from others' files, and, where hosts share a state, the
+/// claim of the mailbox: a host that stood still and no longer has the mailbox must not take away what
+/// its successor has staged.
 pub struct Names {
     prefix: String,
+    /// See [`Lock::number`](crate::state::Lock::number).
+    claim: Option<i64>,
     /// Names the mailbox.
     mark: String,
     host: String,
@@ -155,8 +159,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// `tag` names the mailbox: letters and digits.
-    pub fn new(tag: &str) -> Names {
+    /// `tag` names the mailbox: letters and digits. `claim`: which claim of it this is.
+    pub fn new(tag: &str, claim: Option<i64>) -> Names {
         let now = jiff::Timestamp::now();
         let host = rustix::system::uname()
             .nodename()
@@ -171,6 +175,7 @@ impl Names {
                 now.subsec_microsecond(),
                 std::process::id()
             ),
+            claim,
             mark: format!("_{tag}."),
             host,
             count: 0,
@@ -179,25 +184,43 @@ impl Names {
 
     fn next(&mut self) -> String {
         self.count += 1;
-        format!("{}{}{}{}", self.prefix, self.count, self.mark, self.host)
+        let claim = self.claim.map(|claim| format!("F{claim}"));
+        let claim = claim.unwrap_or_default();
+        format!(
+            "{}{}{claim}{}{}",
+            self.prefix, self.count, self.mark, self.host
+        )
     }
 
-    /// Removes what runs that died left in a staging folder, under whatever extension. The mailbox
-    /// is locked and interrupted deliveries are finished: nobody else uses such a file.
+    /// Removes what runs that died left in a staging folder, under whatever extension. Interrupted
+    /// deliveries are finished, and whoever has the mailbox has it alone. Who only believes to have
+    /// it leaves alone what a later claim staged: on record already, a file that is gone would count
+    /// as delivered.
     pub fn sweep(&self, staging: &Path) -> io::Result<()> {
         for entry in std::fs::read_dir(staging)? {
             let name = entry?.file_name();
-            let name = name.to_string_lossy();
-            let ours = name.contains(&self.mark) && !name.starts_with(&self.prefix);
-            if ours {
-                let path: PathBuf = staging.join(&*name);
-                match std::fs::remove_file(path) {
+            if self.may_sweep(&name.to_string_lossy()) {
+                match std::fs::remove_file(staging.join(&name)) {
                     Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                     _ => {}
                 }
             }
         }
         Ok(())
+    }
+
+    fn may_sweep(&self, name: &str) -> bool {
+        let Some((before, _)) = name.split_once(&self.mark) else {
+            return false;
+        };
+        let claim = before
+            .rsplit_once('F')
+            .map(|(_, claim)| claim.parse::<i64>());
+        let is_later = match (self.claim, claim) {
+            (Some(own), Some(Ok(claim))) => claim > own,
+            _ => false,
+        };
+        !is_later && !name.starts_with(&self.prefix)
     }
 }
 
@@ -213,9 +236,9 @@ mod tests {
     #[test]
     fn what_a_run_left_is_swept_away_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let mut names = Names::new("0123456789");
+        let mut names = Names::new("0123456789", None);
         let path = |name: &str| folder.path().join(name);
-        let staged = path(&Names::new("0123456789").next());
+        let staged = path(&Names::new("0123456789", None).next());
         let ours = [
             staged.clone(),
             staged.with_extension("mbox"),
@@ -223,7 +246,7 @@ mod tests {
         ];
         let others = [
             path(&names.next()),
-            path(&Names::new("9876543210").next()),
+            path(&Names::new("9876543210", None).next()),
             path("1.M2P3.host"),
         ];
         for path in ours.iter().chain(&others) {
@@ -235,8 +258,29 @@ mod tests {
     }
 
     #[test]
+    fn who_lost_the_mailbox_takes_nothing_of_its_successor_away() {
+        let staged = |claim| Names::new("tag", claim).next();
+        let (earlier, own, later) = (staged(Some(9)), staged(Some(10)), staged(Some(11)));
+        let names = Names::new("tag", Some(10));
+        assert!(names.may_sweep(&earlier) && names.may_sweep(&format!("{earlier}.json")));
+        assert!(
+            names.may_sweep(&own),
+            "staged by the same claim, in another pass"
+        );
+        assert!(!names.may_sweep(&later) && !names.may_sweep(&format!("{later}.json")));
+        assert!(
+            names.may_sweep(&staged(None)),
+            "from before hosts shared it"
+        );
+        assert!(
+            Names::new("tag", None).may_sweep(&later),
+            "nobody shares it now"
+        );
+    }
+
+    #[test]
     fn names_differ_though_time_and_process_are_the_same() {
-        let one = |_| Names::new("tag").next();
+        let one = |_| Names::new("tag", None).next();
         let names: std::collections::HashSet<String> = (0..1000).map(one).collect();
         assert_eq!(names.len(), 1000);
         let times: std::collections::HashSet<&str> = names

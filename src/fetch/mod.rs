@@ -256,7 +256,7 @@ fn visits(
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<()> {
-    let mut pass = Pass::new(&tag(&job.address));
+    let mut pass = Pass::new(&tag(&job.address), lock.number());
     pass.restarted = finish_interrupted(job, store, lock, reporter, tally)?;
     let mut stale_token = false;
     loop {

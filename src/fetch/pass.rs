@@ -31,9 +31,10 @@ pub struct Pass {
 const FRUITLESS: u32 = 4;
 
 impl Pass {
-    pub fn new(tag: &str) -> Pass {
+    /// `tag` and `claim`: see [`Names::new`].
+    pub fn new(tag: &str, claim: Option<i64>) -> Pass {
         Pass {
-            names: Names::new(tag),
+            names: Names::new(tag, claim),
             seen: Vec::new(),
             restarted: HashSet::new(),
             included: Vec::new(),

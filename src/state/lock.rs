@@ -95,6 +95,12 @@ impl Lock {
         }
     }
 
+    /// Ascends from one claim of it to the next, whichever host claims it; `None` where it is a file,
+    /// which is never lost while it is held.
+    pub fn number(&self) -> Option<i64> {
+        self.fence().map(|fence| fence.number)
+    }
+
     /// What the database undoes a write by, once another host has the lock.
     pub(super) fn fence(&self) -> Option<&Fence> {
         match &self.0 {

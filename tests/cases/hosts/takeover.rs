@@ -248,3 +248,33 @@ fn what_cannot_be_put_on_record_is_said() {
     );
     assert_eq!(files(&fleet.shared("taken")).len(), 1);
 }
+
+/// A host may stand still with the mailbox claimed, lose it, and go on with tidying up. What its
+/// successor staged is on record by then: a file that is gone would count as delivered.
+#[test]
+fn who_lost_a_mailbox_takes_nothing_of_its_successor_away() {
+    let fleet = Fleet::new(Via::Imap, "deliver: maildir:{shared}/Mail");
+    fleet.desk.deliver(0..1);
+    fleet.fetch(At::A).succeeds();
+    let new = files(&fleet.shared("Mail/new"));
+    let name = new.keys().next().unwrap();
+    // The claim is the number between the last F and what names the mailbox.
+    let (before, rest) = name.rsplit_once('F').expect(name);
+    let (claim, whose) = rest.split_once('_').expect(name);
+    let claim: u64 = claim.parse().expect(name);
+    let staged = |claim: u64| {
+        let path = fleet.shared(&format!("Mail/tmp/{before}0F{claim}_{whose}"));
+        std::fs::write(&path, "staged").unwrap();
+        path
+    };
+    let (earlier, later) = (staged(claim), staged(claim + 1000));
+    fleet.desk.deliver(1..2);
+    fleet.leases_end();
+    fleet.fetch(At::B).succeeds();
+    assert_eq!(files(&fleet.shared("Mail/new")).len(), 2);
+    assert!(!earlier.exists(), "what a former claim left is swept away");
+    assert!(
+        later.exists(),
+        "a later claim is not this host's to tidy up"
+    );
+}
