@@ -2,21 +2,28 @@
 
 use super::{Relay, text};
 use crate::sending::{SUPPORT, office, outbox, pipe};
+use crate::world::office::Home;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-#[test]
-fn who_connects_by_tcp_signs_in_where_there_are_passwords() {
+/// Whoever connects by TCP signs in with one of these: `NAME:PASSWORD`, a line each.
+fn office_with_passwords(passwords: &str) -> Home {
     let home = office();
     let config = fs::read_to_string(home.path("config.yaml")).unwrap();
     home.write(
         "config.yaml",
         &format!("{config}relay: {{ password_file: relay.passwords }}\n"),
     );
-    home.write("relay.passwords", "# devices\nprinter:pass word\n");
+    home.write("relay.passwords", passwords);
+    home
+}
+
+#[test]
+fn who_connects_by_tcp_signs_in_where_there_are_passwords() {
+    let home = office_with_passwords("# devices\nprinter:pass word\n");
     let relay = Relay::start(&home);
     let mut client = relay.tcp();
     client.ask("EHLO x", "250 AUTH PLAIN LOGIN");
@@ -112,13 +119,7 @@ fn odd_clients_are_understood() {
 /// Python's smtplib, plain and signed in; PHP by its own SMTP; msmtp; swaks.
 #[test]
 fn programs_that_speak_smtp() {
-    let home = office();
-    let config = fs::read_to_string(home.path("config.yaml")).unwrap();
-    home.write(
-        "config.yaml",
-        &format!("{config}relay: {{ password_file: relay.passwords }}\n"),
-    );
-    home.write("relay.passwords", "shop:s3cret+word\n");
+    let home = office_with_passwords("shop:s3cret+word\n");
     let relay = Relay::start(&home);
     let port = relay.port.to_string();
     let run = |program: &str, args: &[&str]| {
