@@ -53,6 +53,10 @@ fn run_and_hear(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (
         let (before, _) = line.split_once('(')?;
         let (thread, name) = before.split_once(char::is_whitespace)?;
         let name = name.trim();
+        // `<... NAME resumed>` ends a call that began above.
+        if name.starts_with('<') {
+            return None;
+        }
         let thread = (thread.to_owned(), name.to_owned());
         let count = counts.entry(thread).or_default();
         *count += 1;
