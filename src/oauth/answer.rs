@@ -8,6 +8,8 @@
 use super::token::{AccessToken, Granted};
 use crate::fault::{Cause, Fault, Kind};
 use crate::secret::{Mask, Secret};
+use oauth2::basic::BasicTokenType;
+use oauth2::helpers::deserialize_untagged_enum_case_insensitive;
 use oauth2::{RefreshToken, Scope};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -23,7 +25,8 @@ const LONGEST_LIFE: u64 = 48 * 3600;
 #[derive(Debug, Deserialize, Serialize)]
 pub struct TokenAnswer {
     access_token: oauth2::AccessToken,
-    token_type: TokenType,
+    #[serde(deserialize_with = "deserialize_untagged_enum_case_insensitive")]
+    token_type: BasicTokenType,
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
     /// Unix seconds; what a managed identity says where it leaves `expires_in` out.
@@ -33,17 +36,12 @@ pub struct TokenAnswer {
     refresh_token: Option<RefreshToken>,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct TokenType(String);
-
-impl oauth2::TokenType for TokenType {}
-
 impl oauth2::TokenResponse for TokenAnswer {
-    type TokenType = TokenType;
+    type TokenType = BasicTokenType;
     fn access_token(&self) -> &oauth2::AccessToken {
         &self.access_token
     }
-    fn token_type(&self) -> &TokenType {
+    fn token_type(&self) -> &BasicTokenType {
         &self.token_type
     }
     fn expires_in(&self) -> Option<Duration> {
@@ -80,7 +78,7 @@ impl TokenAnswer {
     /// The tokens, if they can be used without harm: of type Bearer, of known life, of sane
     /// length and characters (RFC 6750 §2.1), since they end in header fields and SASL strings.
     pub fn checked(&self, asked_at: SystemTime) -> Result<Granted, Fault> {
-        if !self.token_type.0.eq_ignore_ascii_case("bearer") {
+        if self.token_type != BasicTokenType::Bearer {
             return Err(odd("its token_type is not Bearer"));
         }
         let until = self
@@ -224,6 +222,12 @@ pub struct GrantError {
     /// Of an answer that cannot be used otherwise: it may be the only one that still works.
     /// (Boxed, since errors travel inside of results.)
     pub refresh: Option<Box<Secret>>,
+}
+
+impl From<GrantError> for Fault {
+    fn from(err: GrantError) -> Fault {
+        err.fault
+    }
 }
 
 impl From<Fault> for GrantError {

@@ -30,11 +30,14 @@ fn five() -> u64 {
     5
 }
 
-impl Client<'_> {
+impl Client {
     /// Asks for a code that the person enters at a page.
     pub fn begin_device(&self, endpoint: &str, scope: &str) -> Result<DeviceCode, GrantError> {
-        let request = form(endpoint, &[("client_id", self.client_id), ("scope", scope)])?;
-        let code: DeviceCode = ask(self.agent, request)?;
+        let request = form(
+            endpoint,
+            &[("client_id", &self.client_id), ("scope", scope)],
+        )?;
+        let code: DeviceCode = ask(&self.agent, request)?;
         let is_sane = |text: &str| {
             !text.is_empty() && text.len() < 300 && text.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -68,7 +71,7 @@ impl Client<'_> {
             let assertion = self.assertion()?;
             let mut fields = vec![
                 ("grant_type", DEVICE_CODE),
-                ("client_id", self.client_id),
+                ("client_id", &self.client_id),
                 ("device_code", code.device_code.expose()),
             ];
             if let Credential::Secret(secret) = &self.credential {
@@ -80,8 +83,8 @@ impl Client<'_> {
                     .map(|(name, value)| (*name, value.as_str())),
             );
             let asked_at = SystemTime::now();
-            let request = form(self.token_endpoint, &fields)?;
-            match ask::<TokenAnswer>(self.agent, request) {
+            let request = form(&self.token_endpoint, &fields)?;
+            match ask::<TokenAnswer>(&self.agent, request) {
                 Ok(answer) => {
                     return Ok(answer.checked(asked_at)?);
                 }

@@ -20,6 +20,12 @@ const LARGEST_ANSWER: u64 = 1 << 20;
 /// down for a day says nothing of the login host behind it.
 const LONGEST_WAIT_OF_A_PAGE: Duration = Duration::from_secs(300);
 
+/// The way to the wire, which the oauth2 crate is lent for one request.
+pub type Wire<'w> = dyn Fn(HttpRequest) -> Result<HttpResponse, Fault> + 'w;
+
+/// An answer as the oauth2 crate gives it.
+pub type Answered<T> = Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>>;
+
 /// What the answer's frame said, which the oauth2 crate does not keep.
 #[derive(Default)]
 struct Frame {
@@ -33,9 +39,7 @@ struct Frame {
 pub fn exchange(
     agent: &Agent,
     tried_password: bool,
-    send: impl FnOnce(
-        &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
-    ) -> Result<TokenAnswer, RequestTokenError<Fault, Box<ErrorAnswer>>>,
+    send: impl FnOnce(&Wire<'_>) -> Answered<TokenAnswer>,
 ) -> Result<Granted, GrantError> {
     let asked_at = SystemTime::now();
     let answer = framed(agent, tried_password, send)?;
@@ -74,18 +78,14 @@ pub fn form(url: &str, fields: &[(&str, &str)]) -> Result<HttpRequest, Fault> {
         .map_err(|e| Fault::config(format!("cannot build a request to `{url}`: {e}")))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(
-    body: &[u8],
-) -> Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>> {
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Answered<T> {
     serde_json::from_slice(body).map_err(|_| RequestTokenError::Other(String::new()))
 }
 
 fn framed<T>(
     agent: &Agent,
     tried_password: bool,
-    send: impl FnOnce(
-        &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
-    ) -> Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>>,
+    send: impl FnOnce(&Wire<'_>) -> Answered<T>,
 ) -> Result<T, GrantError> {
     let frame = RefCell::new(Frame::default());
     let mask = RefCell::new(Mask::default());

@@ -8,7 +8,7 @@
 //! stop at a fatal answer; `assertion` signs, which the crate has nothing for.
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
-use super::exchange::exchange;
+use super::exchange::{Answered, Wire, exchange};
 use super::redirect::Asked;
 use super::token::Granted;
 use super::{assertion, federation};
@@ -20,9 +20,8 @@ use jiff::Timestamp;
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    RefreshToken, RequestTokenError, ResourceOwnerPassword, ResourceOwnerUsername, Scope,
-    StandardRevocableToken, TokenUrl,
+    EndpointSet, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    ResourceOwnerPassword, ResourceOwnerUsername, Scope, StandardRevocableToken, TokenUrl,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,14 +49,14 @@ pub enum Credential {
 }
 
 /// A client registration at a token endpoint.
-pub struct Client<'a> {
-    pub agent: &'a Agent,
-    pub token_endpoint: &'a str,
-    pub client_id: &'a str,
+pub struct Client {
+    pub agent: Agent,
+    pub token_endpoint: String,
+    pub client_id: String,
     pub credential: Credential,
     /// What the token is for, where the token endpoint is one of Entra's version 1: that takes a
     /// resource in the place of scopes.
-    pub resource: Option<&'a str>,
+    pub resource: Option<&'static str>,
 }
 
 /// A sign-in with a browser that is under way.
@@ -91,14 +90,14 @@ impl CodeRequest {
     }
 }
 
-impl Client<'_> {
+impl Client {
     /// RFC 6749 §4.4: the client signs in as itself.
     pub fn client_credentials(&self, scope: &str) -> Result<Granted, GrantError> {
         let client = self.client()?;
         let mut request = client
             .exchange_client_credentials()
-            .add_scopes(scopes(scope));
-        for (name, value) in self.assertion()? {
+            .add_scopes(self.scopes(scope));
+        for (name, value) in self.more()? {
             request = request.add_extra_param(name, value);
         }
         self.exchange(false, |http| request.request(&http))
@@ -114,12 +113,10 @@ impl Client<'_> {
         let client = self.client()?;
         let account = ResourceOwnerUsername::new(account.to_owned());
         let password = ResourceOwnerPassword::new(password.expose().to_owned());
-        let mut request = client.exchange_password(&account, &password);
-        request = match self.resource {
-            Some(resource) => request.add_extra_param("resource", resource),
-            None => request.add_scopes(scopes(scope)),
-        };
-        for (name, value) in self.assertion()? {
+        let mut request = client
+            .exchange_password(&account, &password)
+            .add_scopes(self.scopes(scope));
+        for (name, value) in self.more()? {
             request = request.add_extra_param(name, value);
         }
         self.exchange(true, |http| request.request(&http))
@@ -129,12 +126,10 @@ impl Client<'_> {
     pub fn refresh(&self, token: &Secret, scope: &str) -> Result<Granted, GrantError> {
         let client = self.client()?;
         let token = RefreshToken::new(token.expose().to_owned());
-        let mut request = client.exchange_refresh_token(&token);
-        request = match self.resource {
-            Some(resource) => request.add_extra_param("resource", resource),
-            None => request.add_scopes(scopes(scope)),
-        };
-        for (name, value) in self.assertion()? {
+        let mut request = client
+            .exchange_refresh_token(&token)
+            .add_scopes(self.scopes(scope));
+        for (name, value) in self.more()? {
             request = request.add_extra_param(name, value);
         }
         self.exchange(false, |http| request.request(&http))
@@ -152,7 +147,7 @@ impl Client<'_> {
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(request.verifier)
             .add_extra_param("scope", scope.to_owned());
-        for (name, value) in self.assertion()? {
+        for (name, value) in self.more()? {
             exchange = exchange.add_extra_param(name, value);
         }
         self.exchange(false, |http| exchange.request(&http))
@@ -180,7 +175,7 @@ impl Client<'_> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let mut request = client
             .authorize_url(CsrfToken::new_random)
-            .add_scopes(scopes(scope))
+            .add_scopes(self.scopes(scope))
             .add_extra_param("login_hint", login_hint)
             .set_pkce_challenge(challenge);
         if is_entra {
@@ -200,9 +195,9 @@ impl Client<'_> {
     }
 
     fn client(&self) -> Result<OauthClient, Fault> {
-        let endpoint = TokenUrl::new(self.token_endpoint.to_owned())
+        let endpoint = TokenUrl::new(self.token_endpoint.clone())
             .map_err(|e| Fault::config(format!("`{}` is not a URL: {e}", self.token_endpoint)))?;
-        let client = oauth2::Client::new(ClientId::new(self.client_id.to_owned()))
+        let client = oauth2::Client::new(ClientId::new(self.client_id.clone()))
             // Entra takes HTTP Basic too, but its RFC 6749 §2.3.1 encoding is a frequent trap.
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(endpoint);
@@ -214,10 +209,26 @@ impl Client<'_> {
         })
     }
 
+    /// The scopes to ask for; none where a resource stands in their place.
+    fn scopes(&self, scope: &str) -> Vec<Scope> {
+        let scopes = scope.split_whitespace().filter(|_| self.resource.is_none());
+        scopes.map(|one| Scope::new(one.to_owned())).collect()
+    }
+
+    /// The parameters for which the crate has no name.
+    fn more(&self) -> Result<Vec<(&'static str, String)>, Fault> {
+        let mut more = self.assertion()?;
+        more.extend(
+            self.resource
+                .map(|resource| ("resource", resource.to_owned())),
+        );
+        Ok(more)
+    }
+
     /// The parameters of RFC 7521 §4.2, where an assertion stands for the secret.
     pub(super) fn assertion(&self) -> Result<Vec<(&'static str, String)>, Fault> {
         let sign = |identity: &Identity| {
-            let (client_id, endpoint) = (self.client_id, self.token_endpoint);
+            let (client_id, endpoint) = (&self.client_id, &self.token_endpoint);
             assertion::client_assertion(identity, client_id, endpoint, SystemTime::now())
         };
         let jwt = match &self.credential {
@@ -243,19 +254,13 @@ impl Client<'_> {
     fn exchange(
         &self,
         tried_password: bool,
-        send: impl FnOnce(
-            &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
-        ) -> Result<TokenAnswer, RequestTokenError<Fault, Box<ErrorAnswer>>>,
+        send: impl FnOnce(&Wire<'_>) -> Answered<TokenAnswer>,
     ) -> Result<Granted, GrantError> {
-        exchange(self.agent, tried_password, send).map_err(|mut e| {
+        exchange(&self.agent, tried_password, send).map_err(|mut e| {
             if let Credential::FederatedToken(token) = &self.credential {
                 e.fault = federation::explained(e.fault, token.expose(), Timestamp::now());
             }
             e
         })
     }
-}
-
-fn scopes(scope: &str) -> impl Iterator<Item = Scope> + '_ {
-    scope.split_whitespace().map(|s| Scope::new(s.to_owned()))
 }

@@ -16,7 +16,7 @@ mod trace;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
-pub use answer::{Class, GrantError};
+pub use answer::Class;
 pub use assertion::proof_of_possession;
 pub use claims::Claims;
 pub use grant::{Client, Credential};

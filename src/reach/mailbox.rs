@@ -269,9 +269,9 @@ impl<'a> Mailboxes<'a> {
     fn token(&self, entry: &MailboxEntry<'_>, way: ReadWay, stale: bool) -> Result<Secret> {
         if stale {
             let anew = Access::new(&self.means, self.office, self.store).fresh(true);
-            return anew.mailbox_token(entry, way.resource());
+            return Ok(anew.mailbox_access(entry, way.resource())?.secret);
         }
-        self.access.mailbox_token(entry, way.resource())
+        Ok(self.access.mailbox_access(entry, way.resource())?.secret)
     }
 
     fn open_by(

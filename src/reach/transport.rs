@@ -169,9 +169,9 @@ impl<'a> Transports<'a> {
     fn permission(&self, route: &Route<'a>, way: SendWay) -> Result<Permission> {
         let token =
             self.access
-                .sending_token(route.outgoing, Some(&route.entry), way.resource())?;
+                .sending_access(route.outgoing, Some(&route.entry), way.resource())?;
         Ok(Permission::of(
-            &token,
+            &token.secret,
             route.outgoing.authentication,
             way.purpose(),
         ))
@@ -185,7 +185,9 @@ impl<'a> Transports<'a> {
             } else {
                 &self.access
             };
-            access.sending_token(route.outgoing, Some(&route.entry), way.resource())
+            let token =
+                access.sending_access(route.outgoing, Some(&route.entry), way.resource())?;
+            Ok(token.secret)
         }
     }
 

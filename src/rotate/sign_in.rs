@@ -44,11 +44,10 @@ impl<'a> SignIn<'a> {
     /// # Errors
     /// Those of the token endpoint; `SignIn` where it refuses the credential.
     pub fn token(&self, credential: &Credential) -> Result<Secret, Fault> {
-        let endpoint = self.registration.token_endpoint();
         let client = Client {
-            agent: &self.agent,
-            token_endpoint: &endpoint,
-            client_id: self.registration.client_id.as_str(),
+            agent: self.agent(),
+            token_endpoint: self.registration.token_endpoint(),
+            client_id: self.registration.client_id.to_string(),
             credential: credential.for_sign_in(),
             resource: None,
         };

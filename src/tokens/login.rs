@@ -4,7 +4,7 @@ use super::sign_in::login_name;
 use super::{Access, Wanted};
 use crate::fault::Fault;
 use crate::model::{IncomingVia, OutgoingVia, Resource};
-use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
+use crate::oauth::{AccessToken, Brought, ELSEWHERE, Granted, Redirect, pasted};
 use crate::office::{MailboxEntry, Outgoing, Subject};
 use crate::secret::Secret;
 use anyhow::{Context as _, Result};
@@ -92,7 +92,7 @@ impl Access<'_> {
     /// one, for what the mailbox is read through.
     ///
     /// # Errors
-    /// As [`Access::mailbox_token`]; `Usage` where no person signs in to that server.
+    /// As [`Access::mailbox_access`]; `Usage` where no person signs in to that server.
     fn login(
         &self,
         entry: &MailboxEntry<'_>,
@@ -184,7 +184,8 @@ impl Access<'_> {
         let granted = result.context(scene)?;
         // Nobody else may be redeeming the old refresh token while the new one is written.
         let _lock = self.wait_for_lock(&wanted, || Ok(None))?;
-        self.save(&wanted, &granted)
+        self.tokens
+            .save(&wanted.key, &granted)
             .with_context(|| format!("cannot keep the sign-in of `{account}`"))?;
         Ok(SignedIn {
             account,
@@ -198,12 +199,11 @@ impl Access<'_> {
         account: &str,
         screen: &dyn Screen,
     ) -> Result<Granted> {
-        let signer = self.client(wanted)?;
-        let client = signer.as_client(wanted.registration);
+        let client = self.client(wanted)?;
         let endpoint = wanted.registration.device_authorization_endpoint()?;
         let code = client
             .begin_device(&endpoint, &wanted.key.scope)
-            .map_err(fault)?;
+            .map_err(Fault::from)?;
         let shown = Show::Code {
             page: &code.verification_uri,
             code: &code.user_code,
@@ -211,7 +211,7 @@ impl Access<'_> {
         screen.show(account, shown);
         Ok(client
             .finish_device(&code, std::thread::sleep)
-            .map_err(fault)?)
+            .map_err(Fault::from)?)
     }
 
     /// With a browser that comes back to `here` or, without it, ends at an address that the person
@@ -223,8 +223,7 @@ impl Access<'_> {
         account: &str,
         screen: &dyn Screen,
     ) -> Result<Granted> {
-        let signer = self.client(wanted)?;
-        let client = signer.as_client(wanted.registration);
+        let client = self.client(wanted)?;
         let request = client.authorization(
             &wanted.registration.authorization_endpoint()?,
             here.as_ref().map_or(ELSEWHERE.to_owned(), Redirect::uri),
@@ -247,7 +246,7 @@ impl Access<'_> {
         match brought {
             Brought::Code(code) => Ok(client
                 .code(code, request, &wanted.key.scope)
-                .map_err(fault)?),
+                .map_err(Fault::from)?),
             Brought::Error { error, description } => {
                 Err(Fault::no_access("the sign-in in the browser was refused")
                     .said(request.hidden(&format!("{error}: {description}")))
@@ -255,8 +254,4 @@ impl Access<'_> {
             }
         }
     }
-}
-
-fn fault(err: GrantError) -> Fault {
-    err.fault
 }

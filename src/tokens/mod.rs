@@ -23,9 +23,9 @@ use crate::office::{
     Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,
 };
 use crate::secret::Secret;
-use crate::state::{SignInLock, Store, TokenKey};
+use crate::state::{SignInLock, Store, TokenKey, TokenRow};
 use anyhow::Result;
-use keep::{Token, Tokens};
+use keep::Tokens;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -81,7 +81,7 @@ impl<'a> Access<'a> {
     /// A token of what a name stands for.
     ///
     /// # Errors
-    /// As [`Access::mailbox_token`].
+    /// As [`Access::mailbox_access`].
     pub fn access_of(&self, subject: &Subject<'_>, resource: Resource) -> Result<AccessToken> {
         match subject {
             Subject::Mailbox(entry) => match entry.outgoing {
@@ -100,11 +100,6 @@ impl<'a> Access<'a> {
     ///
     /// # Errors
     /// A [`Fault`] below a [`Scene`]: `TryLater`, `SignIn`, `Refused` or `Config`.
-    pub fn mailbox_token(&self, entry: &MailboxEntry<'_>, resource: Resource) -> Result<Secret> {
-        Ok(self.mailbox_access(entry, resource)?.secret)
-    }
-
-    /// The same with its times.
     pub fn mailbox_access(
         &self,
         entry: &MailboxEntry<'_>,
@@ -137,17 +132,17 @@ impl<'a> Access<'a> {
         let mut wanted = wanted(
             &entry.incoming.registration,
             || Ok(entry.reader()),
-            |registration, other| scope(registration, resource, false, other),
             Some(entry.address.address.as_str()),
+            resource,
+            false,
         )?;
         wanted.scene.queue = Some(entry.queue.name.clone());
-        wanted.scene.protocol = Some(resource.name().to_owned());
         Ok(wanted)
     }
 
     /// A token of the incoming server's app registration itself.
     pub fn server_access(&self, server: &Incoming<'_>, resource: Resource) -> Result<AccessToken> {
-        let mut wanted = wanted(
+        let wanted = wanted(
             &server.registration,
             || {
                 Err(Fault::usage(format!(
@@ -156,27 +151,17 @@ impl<'a> Access<'a> {
                 ))
                 .hint("use a queue or an address that it reads: queuemail token get ADDRESS"))
             },
-            |registration, other| scope(registration, resource, false, other),
             None,
+            resource,
+            false,
         )?;
-        wanted.scene.protocol = Some(resource.name().to_owned());
         self.token(&wanted)
     }
 
     /// A token with which `outgoing` sends; `sender` is the address it sends for.
     ///
     /// # Errors
-    /// As [`Access::mailbox_token`].
-    pub fn sending_token<'w>(
-        &self,
-        outgoing: &'w Outgoing<'w>,
-        sender: Option<&MailboxEntry<'w>>,
-        resource: Resource,
-    ) -> Result<Secret> {
-        Ok(self.sending_access(outgoing, sender, resource)?.secret)
-    }
-
-    /// The same with its times.
+    /// As [`Access::mailbox_access`].
     pub fn sending_access<'w>(
         &self,
         outgoing: &'w Outgoing<'w>,
@@ -206,12 +191,12 @@ impl<'a> Access<'a> {
         let mut wanted = wanted(
             outgoing.registration()?,
             || outgoing.account(address),
-            |registration, other| scope(registration, resource, true, other),
             address.map(|a| a.address.as_str()),
+            resource,
+            true,
         )?;
         wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
         wanted.scene.is_server_account = outgoing.password.is_some();
-        wanted.scene.protocol = Some(resource.name().to_owned());
         wanted.scene.login = Some(login_to_send(outgoing, sender));
         Ok(wanted)
     }
@@ -249,7 +234,7 @@ impl<'a> Access<'a> {
             return Ok(token);
         }
         let asked = SystemTime::now();
-        let lock = match self.lock_or_token(wanted)? {
+        let lock = match self.wait_for_lock(wanted, || self.cached(wanted))? {
             Waited::Lock(lock) => lock,
             Waited::Token(token) => return Ok(token),
         };
@@ -278,13 +263,8 @@ impl<'a> Access<'a> {
         let is_fresh = |token: &AccessToken| {
             token.is_fresh(SystemTime::now()) && (!self.fresh || token.obtained_at > self.began)
         };
-        let good = |token: &Token| access_token(token.clone()).is_some_and(|t| is_fresh(&t));
+        let good = |kept: &TokenRow| access_token(kept.clone()).is_some_and(|t| is_fresh(&t));
         Ok(self.tokens.get(&wanted.key, good)?.and_then(access_token))
-    }
-
-    /// The subject's lock, or the token that its holder got meanwhile.
-    fn lock_or_token(&self, wanted: &Wanted<'_>) -> Result<Waited> {
-        self.wait_for_lock(wanted, || self.cached(wanted))
     }
 
     /// The subject's lock, or what `instead` finds while another process has it.
@@ -370,11 +350,13 @@ impl<'a> Access<'a> {
     }
 }
 
+/// The token with which whoever signs in reads, or `sends` (for) `address`.
 fn wanted<'w>(
     registration: &'w Registration<'w>,
     account: impl FnOnce() -> Result<Account<'w>, Fault>,
-    scope: impl FnOnce(&Registration<'_>, bool) -> String,
     address: Option<&str>,
+    resource: Resource,
+    sends: bool,
 ) -> Result<Wanted<'w>> {
     let account = match registration.authentication {
         Authentication::OauthService => None,
@@ -398,13 +380,14 @@ fn wanted<'w>(
         doing,
         address: address.map(str::to_owned),
         account: account.map(|a| a.name.to_owned()),
+        protocol: Some(resource.name().to_owned()),
         ..registration.scene()
     };
     let key = TokenKey {
         authority: registration.authority.to_string(),
         client_id: registration.client_id.to_string(),
         account: account.map(|a| a.name.to_lowercase()).unwrap_or_default(),
-        scope: scope(registration, other_mailbox),
+        scope: scope(registration, resource, sends, other_mailbox),
     };
     Ok(Wanted {
         registration,
@@ -414,11 +397,12 @@ fn wanted<'w>(
     })
 }
 
-fn access_token(token: Token) -> Option<AccessToken> {
+/// Its secret is empty while only its times are known.
+fn access_token(kept: TokenRow) -> Option<AccessToken> {
     Some(AccessToken {
-        secret: token.secret,
-        obtained_at: token.obtained_at,
-        expires_at: token.expires_at?,
+        secret: kept.secret.unwrap_or_else(|| Secret::new("")),
+        obtained_at: kept.obtained_at,
+        expires_at: kept.expires_at?,
     })
 }
 

@@ -1,12 +1,11 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
-use super::keep::Token;
 use super::{Access, Wanted};
 use crate::fault::{Cause, Fault};
 use crate::http::{self, Agent};
 use crate::net;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
-use crate::office::{Account, CredentialSource, Registration, v1_resource};
+use crate::office::{Account, CredentialSource, v1_resource};
 use crate::shell;
 use crate::workers::locked;
 use anyhow::Result;
@@ -32,13 +31,10 @@ impl Access<'_> {
                     &shell::quote(wanted.registration.app_server),
                 )?
             }
-            None => {
-                let client = self.client(wanted)?;
-                client
-                    .as_client(wanted.registration)
-                    .client_credentials(&wanted.key.scope)
-                    .map_err(|e| e.fault)?
-            }
+            None => self
+                .client(wanted)?
+                .client_credentials(&wanted.key.scope)
+                .map_err(Fault::from)?,
             Some(account) => self.sign_in_person(wanted, account)?,
         };
         Ok(self.keep(wanted, granted))
@@ -48,7 +44,7 @@ impl Access<'_> {
     fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> AccessToken {
         let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
         let observer = &self.means.observer;
-        match self.save(wanted, &granted) {
+        match self.tokens.save(&wanted.key, &granted) {
             Ok(()) => observer.step(&format!("got a token, valid for {minutes} minutes")),
             Err(err) => observer.warn(&self.not_kept(wanted, &err)),
         }
@@ -68,26 +64,12 @@ impl Access<'_> {
         }
     }
 
-    pub(super) fn save(&self, wanted: &Wanted<'_>, granted: &Granted) -> Result<()> {
-        let access = Token {
-            secret: granted.access.secret.clone(),
-            obtained_at: granted.access.obtained_at,
-            expires_at: Some(granted.access.expires_at),
-        };
-        self.tokens
-            .save(&wanted.key, &access, granted.refresh.as_ref())
-    }
-
     /// With the refresh token of an earlier sign-in, else with the configured password.
     fn sign_in_person(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Granted> {
         let scope = &wanted.key.scope;
         let mut refused = None;
         if let Some(refresh) = self.tokens.refresh_token(&wanted.key)? {
-            let client = self.client(wanted)?;
-            match client
-                .as_client(wanted.registration)
-                .refresh(&refresh, scope)
-            {
+            match self.client(wanted)?.refresh(&refresh, scope) {
                 Ok(granted) => return Ok(granted),
                 Err(err) => {
                     if let Some(renewed) = &err.refresh {
@@ -116,9 +98,7 @@ impl Access<'_> {
         {
             return Err(left_alone(until, earlier).into());
         }
-        let client = self.client(wanted)?;
-        client
-            .as_client(wanted.registration)
+        self.client(wanted)?
             .password(account.name, &password, scope)
             .map_err(|e| {
                 if e.class == Class::Never {
@@ -148,7 +128,7 @@ impl Access<'_> {
         Ok(fault.hint(format!("sign in: `queuemail token login {login}`")))
     }
 
-    pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
+    pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Client> {
         let registration = wanted.registration;
         let server = registration.server;
         let credential = match &registration.credential {
@@ -185,19 +165,16 @@ impl Access<'_> {
         let resource = wanted
             .account
             .and_then(|account| v1_resource(registration, account, &wanted.key.scope));
-        Ok(Signer {
-            agent: self.agent(registration)?,
+        Ok(Client {
+            agent: self.http(registration.ca_file)?,
             token_endpoint: match resource {
                 Some(_) => registration.authority.token_endpoint_v1(),
                 None => registration.token_endpoint(),
             },
+            client_id: registration.client_id.to_string(),
             credential,
             resource,
         })
-    }
-
-    fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
-        self.http(registration.ca_file)
     }
 
     fn trace(&self) -> Option<http::Trace> {
@@ -243,24 +220,4 @@ pub(super) fn login_name(wanted: &Wanted<'_>) -> String {
     let address = wanted.scene.address.as_deref().unwrap_or_default();
     let login = wanted.scene.login.clone();
     login.unwrap_or_else(|| shell::quote(address))
-}
-
-/// What a [`Client`] borrows.
-pub(super) struct Signer {
-    agent: Agent,
-    token_endpoint: String,
-    credential: Credential,
-    resource: Option<&'static str>,
-}
-
-impl Signer {
-    pub(super) fn as_client<'s>(&'s self, registration: &'s Registration<'_>) -> Client<'s> {
-        Client {
-            agent: &self.agent,
-            token_endpoint: &self.token_endpoint,
-            client_id: registration.client_id.as_str(),
-            credential: self.credential.clone(),
-            resource: self.resource,
-        }
-    }
 }

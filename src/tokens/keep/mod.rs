@@ -18,6 +18,7 @@ use crate::digest::{Sha256, hex};
 use crate::fault::Fault;
 use crate::means::Observer;
 use crate::model::TokenStore;
+use crate::oauth::Granted;
 use crate::secret::Secret;
 use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
 use crate::vault::Vault;
@@ -33,16 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was read of a shared state is read again after this time.
 const REMEMBERED: Duration = Duration::from_secs(60);
-
-/// A token, when it was obtained, and until when an access token is good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// Empty while only the times are known.
-    pub secret: Secret,
-    pub obtained_at: SystemTime,
-    /// Of an access token.
-    pub expires_at: Option<SystemTime>,
-}
 
 /// What `forget` did.
 #[derive(Default)]
@@ -64,10 +55,10 @@ pub struct Tokens<'a> {
     wanted: Option<&'a TokenStore>,
     observer: Arc<dyn Observer>,
     /// Tokens of this run that could not be kept.
-    held: Mutex<HashMap<TokenKey, Token>>,
+    held: Mutex<HashMap<TokenKey, TokenRow>>,
     /// Access tokens that were read from a state that hosts share, and when: each mailbox of a run
     /// asks for the same.
-    read: Mutex<HashMap<TokenKey, (Instant, Token)>>,
+    read: Mutex<HashMap<TokenKey, (Instant, TokenRow)>>,
     /// When all that such a state keeps was found where it belongs.
     settled: Mutex<Option<Instant>>,
 }
@@ -92,7 +83,11 @@ impl<'a> Tokens<'a> {
     ///
     /// # Errors
     /// `TryLater` or `Config` where the store cannot be read.
-    pub fn get(&self, key: &TokenKey, good: impl Fn(&Token) -> bool) -> Result<Option<Token>> {
+    pub fn get(
+        &self,
+        key: &TokenKey,
+        good: impl Fn(&TokenRow) -> bool,
+    ) -> Result<Option<TokenRow>> {
         let held = locked(&self.held).get(key).cloned();
         if let Some(token) = held.filter(&good) {
             return Ok(Some(token));
@@ -102,15 +97,10 @@ impl<'a> Tokens<'a> {
         if let Some((_, token)) = read {
             return Ok(Some(token));
         }
-        let Some(row) = self.store.token(key)? else {
+        let Some(token) = self.store.token(key)?.filter(&good) else {
             return Ok(None);
         };
-        let is_outside = row.secret.is_none();
-        let token = of_row(row);
-        if !good(&token) {
-            return Ok(None);
-        }
-        if is_outside {
+        if token.secret.is_none() {
             return Ok(self.outside(key)?.filter(good));
         }
         if self.store.is_shared() && !key.is_refresh() {
@@ -126,7 +116,7 @@ impl<'a> Tokens<'a> {
     /// As [`Tokens::get`].
     pub fn refresh_token(&self, key: &TokenKey) -> Result<Option<Secret>> {
         let token = self.newest(&key.of_refresh())?;
-        Ok(token.map(|token| token.secret))
+        Ok(token.and_then(|token| token.secret))
     }
 
     /// Where the subject's refresh token should be, and is not.
@@ -141,15 +131,18 @@ impl<'a> Tokens<'a> {
     ///
     /// # Errors
     /// `TryLater`, `CannotWrite` or the database's: what was kept before is untouched.
-    pub fn save(&self, key: &TokenKey, access: &Token, refresh: Option<&Secret>) -> Result<()> {
-        let refresh = refresh.map(|secret| Token {
-            secret: secret.clone(),
-            expires_at: None,
-            ..*access
-        });
+    pub fn save(&self, key: &TokenKey, granted: &Granted) -> Result<()> {
+        let obtained_at = granted.access.obtained_at;
+        let token = |secret: &Secret, expires_at| TokenRow {
+            secret: Some(secret.clone()),
+            obtained_at,
+            expires_at,
+        };
+        let refresh = granted.refresh.as_ref();
         let mut tokens = Vec::new();
-        tokens.extend(refresh.map(|token| (key.of_refresh(), token)));
-        tokens.push((key.clone(), access.clone()));
+        tokens.extend(refresh.map(|secret| (key.of_refresh(), token(secret, None))));
+        let access = token(&granted.access.secret, Some(granted.access.expires_at));
+        tokens.push((key.clone(), access));
         self.save_all(&tokens, Some(key))
     }
 
@@ -158,25 +151,25 @@ impl<'a> Tokens<'a> {
     /// # Errors
     /// As [`Tokens::save`].
     pub fn renew(&self, key: &TokenKey, refresh: &Secret) -> Result<()> {
-        let token = Token {
-            secret: refresh.clone(),
+        let token = TokenRow {
+            secret: Some(refresh.clone()),
             obtained_at: SystemTime::now(),
             expires_at: None,
         };
         self.save_all(&[(key.of_refresh(), token)], None)
     }
 
-    fn save_all(&self, tokens: &[(TokenKey, Token)], signed_in: Option<&TokenKey>) -> Result<()> {
+    fn save_all(
+        &self,
+        tokens: &[(TokenKey, TokenRow)],
+        signed_in: Option<&TokenKey>,
+    ) -> Result<()> {
         locked(&self.held).extend(tokens.iter().cloned());
         match self.wanted {
             // They stay in this process.
             None if !self.store.keeps_secrets() => self.store.save_tokens(&[], signed_in)?,
             None => {
-                let rows: Vec<_> = tokens
-                    .iter()
-                    .map(|(key, token)| (key.clone(), row_with(token)))
-                    .collect();
-                self.store.save_tokens(&rows, signed_in)?;
+                self.store.save_tokens(tokens, signed_in)?;
                 for (key, _) in tokens {
                     locked(&self.held).remove(key);
                     self.erase_others(key, None)?;
@@ -316,8 +309,7 @@ impl<'a> Tokens<'a> {
             Some(wanted) => self.put(wanted, key, &token, None),
             None if !self.store.keeps_secrets() => Err(no_place().into()),
             None => {
-                self.store
-                    .save_tokens(&[(key.clone(), row_with(&token))], None)?;
+                self.store.save_tokens(&[(key.clone(), token)], None)?;
                 self.erase_others(key, None)
             }
         }
@@ -359,12 +351,11 @@ impl<'a> Tokens<'a> {
 
     /// The newest token of this key, wherever it is: after a crash, or where a store could not
     /// be written, there may be an older one on record.
-    fn newest(&self, key: &TokenKey) -> Result<Option<Token>> {
+    fn newest(&self, key: &TokenKey) -> Result<Option<TokenRow>> {
         if let Some(held) = locked(&self.held).get(key) {
             return Ok(Some(held.clone()));
         }
         let here = self.store.token(key)?.filter(|row| row.secret.is_some());
-        let here = here.map(of_row);
         let there = match (self.outside(key), &here) {
             (Err(_), Some(_)) => None,
             (there, _) => there?,
@@ -376,12 +367,12 @@ impl<'a> Tokens<'a> {
     }
 
     /// The newest token of this key that a store outside has.
-    fn outside(&self, key: &TokenKey) -> Result<Option<Token>> {
+    fn outside(&self, key: &TokenKey) -> Result<Option<TokenRow>> {
         let found = self.find_outside(key, &self.store.token_traces(key)?)?;
         Ok(found.map(|(_, token)| token))
     }
 
-    fn find_outside(&self, key: &TokenKey, traces: &[Trace]) -> Result<Option<(Trace, Token)>> {
+    fn find_outside(&self, key: &TokenKey, traces: &[Trace]) -> Result<Option<(Trace, TokenRow)>> {
         for trace in traces {
             let found = vault_of(trace)?.get(&trace.name)?;
             if let Some(token) = found.and_then(|text| Record::read(text.expose(), key)) {
@@ -396,7 +387,7 @@ impl<'a> Tokens<'a> {
         &self,
         wanted: &TokenStore,
         key: &TokenKey,
-        token: &Token,
+        token: &TokenRow,
         signed_in: Option<&TokenKey>,
     ) -> Result<()> {
         let traces = self.store.token_traces(key)?;
@@ -425,7 +416,7 @@ impl<'a> Tokens<'a> {
         }
         let row = TokenRow {
             secret: None,
-            ..row_with(token)
+            ..*token
         };
         self.store.save_tokens(&[(key.clone(), row)], signed_in)?;
         self.erase_others(key, Some(&trace))
@@ -492,22 +483,6 @@ fn kind(key: &TokenKey) -> &'static str {
     match key.is_refresh() {
         true => "refresh",
         false => "access",
-    }
-}
-
-fn row_with(token: &Token) -> TokenRow {
-    TokenRow {
-        secret: Some(token.secret.clone()),
-        obtained_at: token.obtained_at,
-        expires_at: token.expires_at,
-    }
-}
-
-fn of_row(row: TokenRow) -> Token {
-    Token {
-        secret: row.secret.unwrap_or_else(|| Secret::new("")),
-        obtained_at: row.obtained_at,
-        expires_at: row.expires_at,
     }
 }
 

@@ -1,8 +1,8 @@
 //! A token as a store outside keeps it: one line of JSON that says for itself what it is.
 
-use super::{Token, kind};
+use super::kind;
 use crate::secret::Secret;
-use crate::state::TokenKey;
+use crate::state::{TokenKey, TokenRow};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    pub fn write(key: &TokenKey, token: &Token) -> Secret {
+    pub fn write(key: &TokenKey, token: &TokenRow) -> Secret {
         let record = Record {
             kind: kind(key).into(),
             authority: key.authority.as_str().into(),
@@ -30,14 +30,14 @@ impl Record<'_> {
             scope: key.scope.as_str().into(),
             obtained_at: millis(token.obtained_at),
             expires_at: token.expires_at.map(millis),
-            token: token.secret.expose().into(),
+            token: token.secret.as_ref().map_or("", Secret::expose).into(),
         };
         // A struct of texts and numbers is always JSON.
         Secret::new(serde_json::to_string(&record).unwrap_or_default())
     }
 
     /// The token; `None` where the text is something else, or of another key.
-    pub fn read(text: &str, key: &TokenKey) -> Option<Token> {
+    pub fn read(text: &str, key: &TokenKey) -> Option<TokenRow> {
         let record: Record<'_> = serde_json::from_str(text).ok()?;
         let is_right = record.kind == kind(key)
             && record.authority == key.authority
@@ -46,8 +46,8 @@ impl Record<'_> {
             && record.scope == key.scope
             && record.expires_at.is_none() == key.is_refresh()
             && !record.token.is_empty();
-        is_right.then(|| Token {
-            secret: Secret::new(record.token),
+        is_right.then(|| TokenRow {
+            secret: Some(Secret::new(record.token)),
             obtained_at: time(record.obtained_at),
             expires_at: record.expires_at.map(time),
         })
@@ -77,8 +77,8 @@ mod tests {
             account: "eva@contoso.com".into(),
             scope: "imap".into(),
         };
-        let token = Token {
-            secret: Secret::new("t\"o\\ken"),
+        let token = TokenRow {
+            secret: Some(Secret::new("t\"o\\ken")),
             obtained_at: time(1_800_000_000_123),
             expires_at: Some(time(1_800_003_600_123)),
         };
