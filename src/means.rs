@@ -56,11 +56,10 @@ impl Means {
     }
 
     /// Who takes the lines of a protocol, if anybody does.
-    pub fn trace(&self) -> Option<impl Fn(&str) + Send + Sync + 'static> {
+    pub fn trace(&self) -> Option<net::Trace> {
         let observer = Arc::clone(&self.observer);
-        self.observer
-            .wants_trace()
-            .then_some(move |line: &str| observer.trace(line))
+        let tell = move |line: &str| observer.trace(line);
+        self.observer.wants_trace().then(|| Arc::new(tell) as _)
     }
 }
 

@@ -11,7 +11,7 @@ mod tls;
 pub use tls::{Preparation, prepare};
 
 use crate::fault::{Cause, Fault, Kind};
-use crate::net::{Patience, Settings};
+use crate::net::{Patience, Settings, Trace};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use proxy::Proxies;
@@ -32,9 +32,6 @@ const KEPT: usize = 64;
 const PATIENCE: u32 = 5;
 /// Longest time that a body may take which is read or sent piece by piece.
 const LONGEST_BODY: Duration = Duration::from_secs(3600);
-
-/// Hears what is said, a line at a time; who says it has masked every secret.
-pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
 #[derive(Clone)]

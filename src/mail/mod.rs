@@ -25,6 +25,7 @@ use traits::{bare_id, single_spaced};
 
 use crate::fault::{Cause, Fault, Kind};
 use crate::model::{AfterFetch, Select};
+use crate::secret::Secret;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -466,6 +467,9 @@ pub enum Outcome {
     /// The connection died after the whole message was handed over and before the reply.
     Unknown,
 }
+
+/// Gives an access token for the mailbox that sends; `true` asks for a new one.
+pub type TokenSource<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
 
 /// A way for mail to leave.
 pub trait Transport {

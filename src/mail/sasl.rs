@@ -9,6 +9,43 @@ use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// How a client signs in.
+pub struct Mechanism {
+    pub name: &'static str,
+    /// The token and what belongs to it, in base64: the initial response.
+    pub response: Secret,
+    /// What answers the challenge by which a server tells of a refusal.
+    pub last: &'static str,
+}
+
+impl Mechanism {
+    /// Chooses from those that the server `offers`, XOAUTH2 first; `None` where it offers neither.
+    ///
+    /// # Errors
+    /// Those of `offers`, and as [`xoauth2`].
+    pub fn choose<E: From<Fault>>(
+        mut offers: impl FnMut(&str) -> Result<bool, E>,
+        user: &str,
+        host: &str,
+        port: u16,
+        token: &Secret,
+    ) -> Result<Option<Mechanism>, E> {
+        let (name, response, last) = if offers("XOAUTH2")? {
+            ("XOAUTH2", xoauth2(user, token)?, "")
+        } else if offers("OAUTHBEARER")? {
+            let response = oauthbearer(user, host, port, token)?;
+            ("OAUTHBEARER", response, "AQ==")
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Mechanism {
+            name,
+            response: base64(&response),
+            last,
+        }))
+    }
+}
+
 /// The initial response of XOAUTH2 for `user`, not yet in base64.
 ///
 /// # Errors

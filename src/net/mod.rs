@@ -40,6 +40,9 @@ pub struct Settings {
     pub watch: Watch,
 }
 
+/// Hears what is said, a line at a time; who says it has masked every secret.
+pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// How far a connection has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {

@@ -329,13 +329,8 @@ impl<'a> Mailboxes<'a> {
     ) -> Result<Opened> {
         Ok(match way {
             ReadWay::Imap => {
-                let mut mailbox = imap::open(
-                    &server.imap()?,
-                    settings,
-                    name,
-                    &token,
-                    self.means.trace().map(|trace| Box::new(trace) as _),
-                )?;
+                let mut mailbox =
+                    imap::open(&server.imap()?, settings, name, &token, self.means.trace())?;
                 // RFC 3501 §7.1: what the server marks so must be shown to a person.
                 for alert in mailbox.take_alerts() {
                     self.means

@@ -32,22 +32,15 @@ pub struct Transports<'a> {
     access: Access<'a>,
     /// For a token that is newer than this run.
     fresh_access: Access<'a>,
-    /// Takes each line of the dialogue, with secrets masked.
-    trace: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl<'a> Transports<'a> {
     pub fn new(means: &Means, office: &'a Office<'a>, store: &'a Store) -> Transports<'a> {
-        let trace = means.trace();
         Transports {
             means: means.clone(),
             store,
             access: Access::new(means, office, store),
             fresh_access: Access::new(means, office, store).fresh(true),
-            trace: match trace {
-                Some(trace) => Box::new(trace),
-                None => Box::new(|_| {}),
-            },
         }
     }
 
@@ -242,7 +235,7 @@ impl<'a> Transports<'a> {
             settings,
             user: SendWay::Smtp.user(route).to_owned(),
         };
-        Ok(Smtp::new(server, token, &*self.trace))
+        Ok(Smtp::new(server, token, self.means.trace()))
     }
 
     /// The HTTPS client of the way out by Graph.

@@ -10,7 +10,6 @@ use crate::office::{Registration, directory_scope};
 use crate::output::escape;
 use crate::secret::Secret;
 use anyhow::Result;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The first pause before a new credential is tried again, and the longest.
@@ -26,8 +25,7 @@ pub struct SignIn<'a> {
 
 impl<'a> SignIn<'a> {
     pub fn new(means: &'a Means, registration: &'a Registration<'a>) -> Result<SignIn<'a>> {
-        let trace = means.trace().map(|trace| Arc::new(trace) as _);
-        let agent = Agent::new(&means.net_settings(registration.ca_file))?.traced(trace);
+        let agent = Agent::new(&means.net_settings(registration.ca_file))?.traced(means.trace());
         Ok(SignIn {
             means,
             registration,

@@ -2,7 +2,7 @@
 
 use super::{Access, Wanted};
 use crate::fault::{Cause, Fault};
-use crate::http::{self, Agent};
+use crate::http::Agent;
 use crate::net;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::office::{Account, CredentialSource, v1_resource};
@@ -10,7 +10,6 @@ use crate::shell;
 use crate::workers::locked;
 use anyhow::Result;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Until when a wrong password is not tried again: it does not become right.
@@ -25,7 +24,7 @@ impl Access<'_> {
             {
                 let client_id = wanted.registration.client_id.as_str();
                 oauth::managed_identity(
-                    &Agent::local(self.means.timeout).traced(self.trace()),
+                    &Agent::local(self.means.timeout).traced(self.means.trace()),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
                     &shell::quote(wanted.registration.app_server),
@@ -177,10 +176,6 @@ impl Access<'_> {
         })
     }
 
-    fn trace(&self) -> Option<http::Trace> {
-        self.means.trace().map(|trace| Arc::new(trace) as _)
-    }
-
     /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
     pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
         self.http_by(&self.means.net_settings(ca_file))
@@ -189,7 +184,7 @@ impl Access<'_> {
     /// The HTTPS client with these settings: the shared one, and where it is watched, a new one that
     /// has to connect.
     pub fn http_by(&self, settings: &net::Settings) -> Result<Agent> {
-        let make = || Ok(Agent::new(settings)?.traced(self.trace()));
+        let make = || Ok(Agent::new(settings)?.traced(self.means.trace()));
         if settings.watch.is_on() {
             return make();
         }

@@ -11,7 +11,7 @@ use super::faults::{Failure, Meaning, Refusal};
 use super::parts::{self, Apart, Attachment};
 use crate::fault::{Cause, Fault, Kind};
 use crate::http::Agent;
-use crate::mail::{Envelope, Outcome, Receipt, Transport};
+use crate::mail::{Envelope, Outcome, Receipt, TokenSource, Transport};
 use crate::secret::Secret;
 use ::http::Method;
 use anyhow::Result;
@@ -36,11 +36,8 @@ const WHAT: &str = "cannot send";
 /// Sends for one mailbox.
 pub struct Graph<'a> {
     client: Client,
-    token: Token<'a>,
+    token: TokenSource<'a>,
 }
-
-/// Gives an access token for the mailbox; `true` asks for a new one.
-type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
 
 /// A way for mail of the mailbox `user` (an address or GUID) to leave by the service root `root`.
 ///

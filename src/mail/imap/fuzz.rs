@@ -6,7 +6,7 @@ use super::fetch::Items;
 use super::line::{self, Line};
 use super::wire::Wire;
 use crate::mail::{Detail, Mailbox, Part, Query, RemoteId, Sink};
-use crate::net::{Socket, Stream};
+use crate::net::{Socket, Stream, TlsMode};
 use crate::secret::Secret;
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -116,7 +116,7 @@ pub fn session(data: &[u8]) {
         user: "support@contoso.com".to_owned(),
     };
     let mut wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), None);
-    if greet(&mut wire, &place).is_err() {
+    if greet(&mut wire, &place, TlsMode::Implicit).is_err() {
         return;
     }
     let Ok(mut mailbox) = sign_in(wire, place, &Secret::new("a-token-of-no-worth")) else {

@@ -6,13 +6,10 @@
 //! said besides.
 
 use super::line::{self, Line, Status};
-use crate::net::{SMALL_BUFFER, Stream, grow};
+use crate::net::{Connector, SMALL_BUFFER, Stream, Trace, grow};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 use std::io::{self, Read, Write};
-
-/// Gets each line of the protocol, every secret masked.
-pub type Trace = Box<dyn Fn(&str)>;
 
 /// So much of a server's text is kept or shown, in octets.
 const LONGEST_TEXT: usize = 1 << 10;
@@ -137,6 +134,20 @@ impl Wire {
             limits: Limits::default(),
             heard: Heard::default(),
         }
+    }
+
+    /// Starts TLS. What was said before it is forgotten (RFC 3501 §6.2.1).
+    pub fn start_tls(self, host: &str, connector: &Connector) -> anyhow::Result<Wire> {
+        Ok(Wire {
+            stream: self.stream.start_tls(host, connector)?,
+            heard: Heard::default(),
+            ..self
+        })
+    }
+
+    /// How many octets have arrived that nobody has read.
+    pub fn unread(&self) -> usize {
+        self.end - self.start + self.stream.unread()
     }
 
     /// Keeps a secret out of the trace and of every text that is kept.
@@ -335,9 +346,16 @@ impl Wire {
         words.join("; ")
     }
 
-    /// The server's words as [`clean`] makes them.
+    /// The server's words without the secrets, at most 1 KiB of them.
     pub fn text(&self, words: &[u8]) -> String {
-        clean(words, &self.secrets)
+        // A secret may stand where the text is cut; what is beyond this is not shown.
+        let some = &words[..words.len().min(LONGEST_TEXT * 2)];
+        let mut text = self.secrets.hide(&String::from_utf8_lossy(some));
+        if text.len() > LONGEST_TEXT || some.len() < words.len() {
+            text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+            text.push('…');
+        }
+        text
     }
 
     /// Reads a response that holds no message: a line, or several with small literals between
@@ -482,18 +500,6 @@ fn is_search(line: Line<'_>) -> bool {
     line.untagged(b"SEARCH")
         .or(line.untagged(b"ESEARCH"))
         .is_some()
-}
-
-/// A server's words without the secrets, at most 1 KiB of them.
-pub fn clean(words: &[u8], secrets: &Mask) -> String {
-    // A secret may stand where the text is cut; what is beyond this is not shown.
-    let some = &words[..words.len().min(LONGEST_TEXT * 2)];
-    let mut text = secrets.hide(&String::from_utf8_lossy(some));
-    if text.len() > LONGEST_TEXT || some.len() < words.len() {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-        text.push('…');
-    }
-    text
 }
 
 fn list(words: &[u8]) -> String {

@@ -27,9 +27,9 @@ mod tests;
 mod transaction;
 mod wire;
 
-use super::{Envelope, Outcome, Receipt, Transport};
+use super::{Envelope, Outcome, Receipt, TokenSource, Transport};
 use crate::fault::{Cause, Kind, kind_of};
-use crate::net::{Endpoint, Settings};
+use crate::net::{Endpoint, Settings, Trace};
 use crate::secret::Secret;
 use anyhow::Result;
 use session::Session;
@@ -42,16 +42,12 @@ pub struct Server {
     pub user: String,
 }
 
-/// Gives an access token for the server's user; `true` asks for a new one.
-type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
-
 /// A submission server, connected when first needed.
 pub struct Smtp<'a> {
     server: Server,
-    token: Token<'a>,
-    /// Takes each line of the dialogue, with secrets masked.
-    trace: &'a dyn Fn(&str),
-    session: Option<Session<'a>>,
+    token: TokenSource<'a>,
+    trace: Option<Trace>,
+    session: Option<Session>,
     /// One message is all that will be submitted.
     only_one: bool,
 }
@@ -61,7 +57,7 @@ impl<'a> Smtp<'a> {
     pub fn new(
         server: Server,
         token: impl Fn(bool) -> Result<Secret> + 'a,
-        trace: &'a dyn Fn(&str),
+        trace: Option<Trace>,
     ) -> Smtp<'a> {
         Smtp {
             server,
@@ -88,7 +84,7 @@ impl<'a> Smtp<'a> {
     }
 
     /// The session, opened and signed in if there is none.
-    fn session(&mut self) -> Result<&mut Session<'a>> {
+    fn session(&mut self) -> Result<&mut Session> {
         let session = match self.session.take() {
             Some(session) => session,
             None => {
@@ -100,10 +96,10 @@ impl<'a> Smtp<'a> {
         Ok(self.session.insert(session))
     }
 
-    fn open(&self) -> Result<Session<'a>> {
+    fn open(&self) -> Result<Session> {
         // Before the connection, which would otherwise idle while the program waits for the token.
         let token = (self.token)(false)?;
-        let open = |token: &Secret| Session::open(&self.server, token, self.trace);
+        let open = |token: &Secret| Session::open(&self.server, token, self.trace.as_ref());
         let refused = match open(&token) {
             Err(err) if kind_of(&err) == Kind::SignIn => err,
             result => return result,

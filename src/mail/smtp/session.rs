@@ -4,10 +4,9 @@ use super::Server;
 use super::wire::{Result, Wire};
 use crate::dialogue::{Offer, Reply};
 use crate::fault::{Cause, Fault};
-use crate::mail::sasl;
-use crate::net::{self, TlsMode};
+use crate::mail::sasl::{self, Mechanism};
+use crate::net::{self, TlsMode, Trace};
 use crate::secret::Secret;
-use base64::Engine;
 use std::time::Duration;
 
 /// Octets of an AUTH line with its CRLF (RFC 4954 §4); a longer response is sent on its own.
@@ -20,8 +19,8 @@ const REPLY_WAIT: Duration = Duration::from_secs(300);
 pub(super) const QUIT_WAIT: Duration = Duration::from_secs(3);
 
 /// A signed-in connection.
-pub struct Session<'a> {
-    pub(super) wire: Wire<'a>,
+pub struct Session {
+    pub(super) wire: Wire,
     pub(super) offer: Offer,
     pub(super) host: String,
     /// For each reply but the one to the final dot.
@@ -34,13 +33,9 @@ pub struct Session<'a> {
     pub(super) over: bool,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Connects and signs in.
-    pub fn open(
-        server: &Server,
-        token: &Secret,
-        trace: &'a dyn Fn(&str),
-    ) -> anyhow::Result<Session<'a>> {
+    pub fn open(server: &Server, token: &Secret, trace: Option<&Trace>) -> anyhow::Result<Session> {
         let mut session = net::over_tls(&server.settings, |connector| {
             Session::in_tls(server, connector, token, trace)
         })?;
@@ -53,13 +48,13 @@ impl<'a> Session<'a> {
         server: &Server,
         connector: &net::Connector,
         token: &Secret,
-        trace: &'a dyn Fn(&str),
-    ) -> anyhow::Result<Session<'a>> {
+        trace: Option<&Trace>,
+    ) -> anyhow::Result<Session> {
         let host = &server.endpoint.host;
         let handshake = server.settings.connect_timeout;
         let patience = server.settings.io_timeout.min(REPLY_WAIT);
         let tcp = net::connect(host, server.endpoint.port, &server.settings)?;
-        let mut wire = Wire::new(tcp, host, trace);
+        let mut wire = Wire::new(tcp, host, trace.cloned());
         // It may know the token from a session before.
         wire.mask(token.clone());
         if server.endpoint.tls == TlsMode::Implicit {
@@ -103,7 +98,7 @@ impl<'a> Session<'a> {
         mut self,
         connector: &net::Connector,
         handshake: Duration,
-    ) -> anyhow::Result<Session<'a>> {
+    ) -> anyhow::Result<Session> {
         if !self.offer.starttls {
             return Err(Fault::refused(format!(
                 "`{}` does not offer STARTTLS, and a token needs an encrypted connection",
@@ -126,20 +121,17 @@ impl<'a> Session<'a> {
     }
 
     fn authenticate(&mut self, user: &str, port: u16, token: &Secret) -> Result<()> {
-        let offers = |name: &str| self.offer.mechanisms.iter().any(|m| m == name);
-        let (mechanism, response, answer) = if offers("XOAUTH2") {
-            // A challenge after the response tells of a failure; an empty line asks for the rest.
-            ("XOAUTH2", sasl::xoauth2(user, token)?, "")
-        } else if offers("OAUTHBEARER") {
-            // RFC 7628 §3.2.3: there it is 0x01.
-            let response = sasl::oauthbearer(user, &self.host, port, token)?;
-            ("OAUTHBEARER", response, "AQ==")
-        } else {
+        let offers = |name: &str| Ok(self.offer.mechanisms.iter().any(|own| own == name));
+        let Some(Mechanism {
+            name,
+            response,
+            last,
+        }) = Mechanism::choose::<Fault>(offers, user, &self.host, port, token)?
+        else {
             return Err(self.no_mechanism());
         };
-        let response = sasl::base64(&response);
         self.wire.mask(response.clone());
-        let command = format!("AUTH {mechanism}");
+        let command = format!("AUTH {name}");
         let line = Secret::new(format!("{command} {}", response.expose()));
         let shown = format!("{command} (secret)");
         let mut reply;
@@ -155,7 +147,7 @@ impl<'a> Session<'a> {
         if reply.code == 334 {
             challenge = Some(self.challenge(&reply));
             // The challenge has told of the failure, whether or not the refusal follows.
-            reply = self.answer(answer, answer).unwrap_or(reply);
+            reply = self.answer(last, last).unwrap_or(reply);
         }
         if reply.code == 235 && challenge.is_none() {
             return Ok(());
@@ -204,10 +196,7 @@ impl<'a> Session<'a> {
     /// The text of a failure challenge: decoded JSON, or the words as they came.
     fn challenge(&self, reply: &Reply) -> String {
         let text = reply.lines.join("");
-        let decoded = base64::engine::general_purpose::STANDARD
-            .decode(text.trim())
-            .map(|octets| String::from_utf8_lossy(&octets).into_owned());
-        self.wire.masked(&decoded.unwrap_or(text))
+        self.wire.masked(&sasl::challenge(&text).unwrap_or(text))
     }
 
     /// Sends one command and reads its reply.

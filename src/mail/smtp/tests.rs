@@ -5,10 +5,10 @@ mod peer;
 
 use super::*;
 use crate::mail::Outcome;
-use crate::net::TlsMode;
+use crate::net::{TlsMode, Trace};
 use peer::{AUTHORITY, EXCHANGE, PLAIN, Peer, serve};
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.c2VjcmV0";
@@ -33,7 +33,7 @@ impl Seen {
     }
 }
 
-fn smtp_to<'a>(port: u16, tls: TlsMode, token: &'a str, trace: &'a dyn Fn(&str)) -> Smtp<'a> {
+fn smtp_to(port: u16, tls: TlsMode, token: &str, trace: Option<Trace>) -> Smtp<'_> {
     let server = Server {
         endpoint: Endpoint {
             scheme: "smtp".into(),
@@ -59,9 +59,10 @@ fn submit_with(
     messages: &[(&[&str], &[u8])],
 ) -> Seen {
     let (port, thread) = serve(scripts);
-    let trace = Mutex::new(String::new());
-    let note = |line: &str| *trace.lock().unwrap() += &format!("{line}\n");
-    let mut smtp = smtp_to(port, tls, token, &note);
+    let trace = Arc::new(Mutex::new(String::new()));
+    let log = trace.clone();
+    let note = move |line: &str| *log.lock().unwrap() += &format!("{line}\n");
+    let mut smtp = smtp_to(port, tls, token, Some(Arc::new(note)));
     let results = messages
         .iter()
         .map(|(to, message)| {
@@ -80,7 +81,7 @@ fn submit_with(
     }
     Seen {
         results,
-        trace: trace.into_inner().unwrap(),
+        trace: trace.lock().unwrap().clone(),
     }
 }
 
@@ -259,7 +260,7 @@ fn an_untrusted_certificate_ends_it() {
             user: "us@contoso.example".into(),
         },
         token,
-        &|_| {},
+        None,
     );
     let envelope = Envelope {
         to: vec![A.into()],

@@ -58,7 +58,7 @@ struct Verdicts {
     left: bool,
 }
 
-impl Session<'_> {
+impl Session {
     /// Submits one message. An error means that the connection is of no more use and that the
     /// message was certainly not accepted.
     pub fn submit(

@@ -6,7 +6,7 @@
 
 use crate::dialogue::{Broken, Dialogue, Reply};
 use crate::fault::{Cause, Fault};
-use crate::net::{self, Stream};
+use crate::net::{self, Stream, Trace};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 use std::io;
@@ -15,18 +15,18 @@ use std::time::Duration;
 
 pub type Result<T> = std::result::Result<T, Fault>;
 
-pub struct Wire<'a> {
+pub struct Wire {
     dialogue: Dialogue,
     /// This host's address, if it is known.
     own: Option<IpAddr>,
     host: String,
-    trace: &'a dyn Fn(&str),
+    trace: Option<Trace>,
     /// What a server may repeat and nobody may see.
     secrets: Mask,
 }
 
-impl<'a> Wire<'a> {
-    pub fn new(tcp: TcpStream, host: &str, trace: &'a dyn Fn(&str)) -> Wire<'a> {
+impl Wire {
+    pub fn new(tcp: TcpStream, host: &str, trace: Option<Trace>) -> Wire {
         Wire {
             own: tcp
                 .local_addr()
@@ -41,7 +41,7 @@ impl<'a> Wire<'a> {
 
     /// Starts TLS. Whatever the peer has sent unencrypted beyond the replies read so far could come
     /// from anybody on the way, so it ends the connection.
-    pub fn start_tls(self, connector: &net::Connector, wait: Duration) -> anyhow::Result<Wire<'a>> {
+    pub fn start_tls(self, connector: &net::Connector, wait: Duration) -> anyhow::Result<Wire> {
         let unread = self.dialogue.unread();
         if unread > 0 {
             return Err(Fault::refused(format!(
@@ -88,7 +88,9 @@ impl<'a> Wire<'a> {
     }
 
     pub fn note(&self, who: &str, text: &str) {
-        (self.trace)(&format!("{who}{}", escape(text)));
+        if let Some(trace) = &self.trace {
+            trace(&format!("{who}{}", escape(text)));
+        }
     }
 
     /// Keeps a secret out of the trace and of every reply.
@@ -103,9 +105,11 @@ impl<'a> Wire<'a> {
 
     /// Reads one reply; `wait` is for all its lines.
     pub fn reply(&mut self, wait: Duration) -> Result<Reply> {
-        let (trace, secrets) = (self.trace, &self.secrets);
+        let (trace, secrets) = (&self.trace, &self.secrets);
         let reply = self.dialogue.reply(wait, |line| {
-            trace(&format!("S: {}", escape(&secrets.hide(line))));
+            if let Some(trace) = trace {
+                trace(&format!("S: {}", escape(&secrets.hide(line))));
+            }
         });
         let reply = reply.map_err(|broken| match broken {
             Broken::Io(e) => self.broken(&e, wait),

@@ -14,7 +14,7 @@ use super::wire::{Limits, Wire};
 use super::*;
 use crate::fault::{Kind, kind_of};
 use crate::mail::TokenExpired;
-use crate::net::{Socket, Stream};
+use crate::net::{Socket, Stream, TlsMode};
 use crate::secret::Secret;
 use proptest::prelude::*;
 use std::io::{self, Read, Write};

@@ -60,7 +60,7 @@ fn asked_of(greeting: &str, after: &'static str) -> Vec<String> {
         };
         told.replace("{t}", tag).into_bytes()
     });
-    greet(&mut wire, &place()).unwrap();
+    greet(&mut wire, &place(), TlsMode::Implicit).unwrap();
     let mut mailbox = sign_in(wire, place(), &Secret::new(TOKEN)).unwrap();
     mailbox.settle(&ids([5]), &AfterFetch::Delete).unwrap();
     sent.lock().unwrap().clone()
@@ -167,7 +167,7 @@ fn no_token_is_sent_to_a_server_without_oauth() {
 
 #[test]
 fn the_token_is_in_no_trace_and_no_error() {
-    let shown = Rc::new(RefCell::new(String::new()));
+    let shown = Arc::new(Mutex::new(String::new()));
     let log = shown.clone();
     let peer = Peer {
         answer: Box::new(|line| {
@@ -187,11 +187,10 @@ fn the_token_is_in_no_trace_and_no_error() {
         endless: None,
         served: Arc::default(),
     };
-    let trace: crate::mail::imap::wire::Trace =
-        Box::new(move |line| log.borrow_mut().push_str(line));
+    let trace = Arc::new(move |line: &str| log.lock().unwrap().push_str(line));
     let wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), Some(trace));
     let err = sign_in(wire, place(), &Secret::new(TOKEN)).err().unwrap();
-    let all = format!("{} {err:?} {:?}", shown.borrow(), fault(&err));
+    let all = format!("{} {err:?} {:?}", shown.lock().unwrap(), fault(&err));
     assert!(all.contains("AUTHENTICATE XOAUTH2 (secret)"));
     assert!(!all.contains("c2VjcmV0"), "{all}");
     assert!(!all.contains("dXNlcj1zdXBwb3J0"), "{all}");
@@ -213,11 +212,11 @@ fn other_greetings_say_what_is_wrong() {
         ("", Kind::TryLater, "closed"),
     ] {
         let (mut wire, _) = wire(greeting.as_bytes(), None, |_| Vec::new());
-        let err = greet(&mut wire, &place()).unwrap_err();
+        let err = greet(&mut wire, &place(), TlsMode::Implicit).unwrap_err();
         assert_eq!(fault(&err).kind, kind, "{greeting}");
         assert!(err.to_string().contains(word), "{err}");
     }
     let ready = "* OK Microsoft Exchange IMAP4 service ready. [QwBQ]\r\n";
     let (mut wire, _) = wire(ready.as_bytes(), None, |_| Vec::new());
-    assert!(greet(&mut wire, &place()).is_ok());
+    assert!(greet(&mut wire, &place(), TlsMode::Implicit).is_ok());
 }

@@ -132,7 +132,7 @@ fn what_a_reply_has_decided_is_never_unknown() {
     for case in cases() {
         let script = case.clone();
         let (port, thread) = peer::serve(vec![move |peer: &mut Peer| script.play(peer)]);
-        let mut smtp = smtp_to(port, TlsMode::StartTls, TOKEN, &|_| {});
+        let mut smtp = smtp_to(port, TlsMode::StartTls, TOKEN, None);
         if case.manner == Manner::Together {
             smtp = smtp.for_one();
         }
@@ -162,7 +162,7 @@ fn a_server_that_leaves_has_not_taken_what_followed() {
             peer.say(recipient);
         };
         let (port, thread) = peer::serve(vec![script]);
-        let mut smtp = smtp_to(port, TlsMode::StartTls, TOKEN, &|_| {}).for_one();
+        let mut smtp = smtp_to(port, TlsMode::StartTls, TOKEN, None).for_one();
         let envelope = Envelope {
             to: vec![A.into()],
             ..Envelope::default()
