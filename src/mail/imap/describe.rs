@@ -1,8 +1,7 @@
 //! What is told of messages without retrieving them: `UID FETCH` of a few items and fields.
 
 use super::faults::{Meaning, meaning};
-use super::fetch::{Body, Found, Items, unquote};
-use super::line;
+use super::fetch::Told;
 use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
 use crate::mail::{Detail, Traits};
@@ -101,52 +100,16 @@ fn is_of_message(words: &str) -> bool {
     )
 }
 
-/// Reads a FETCH response, its literals included; `None` where it is one of another kind.
-fn read(mut rest: &[u8]) -> Result<Option<(u32, Traits)>, Cut> {
-    let odd = |_| Cut::Disorder("a FETCH response that cannot be read".into());
-    let mut items = Items::default();
-    let (mut uid, mut head, mut date) = (None, None, None);
-    let (mut seen, mut size) = (false, None);
-    loop {
-        // A piece ends with the response, or with a literal.
-        let end = rest
-            .iter()
-            .position(|&b| b == b'\n')
-            .map_or(rest.len(), |end| end + 1);
-        let (piece, after) = rest.split_at(end);
-        let mut piece = line::trim_end(piece);
-        let literal = loop {
-            match items.next(&mut piece).map_err(odd)? {
-                Found::Uid(of) => uid = Some(of),
-                Found::Size(octets) => size = Some(octets),
-                Found::Seen => seen = true,
-                Found::Date(text) => date = received(text),
-                Found::Head(Body::Quoted(text)) => head = Some(unquote(text)),
-                Found::Head(Body::Literal(octets)) => break Some((octets, true)),
-                Found::Body(Body::Literal(octets)) | Found::Other(octets) => {
-                    break Some((octets, false));
-                }
-                Found::Head(Body::Nil) | Found::Body(_) => {}
-                Found::End => break None,
-            }
-        };
-        let Some((octets, is_head)) = literal else {
-            break;
-        };
-        let octets = usize::try_from(octets).unwrap_or(usize::MAX);
-        let text = after
-            .get(..octets)
-            .ok_or_else(|| Cut::Disorder("a literal that is cut short".into()))?;
-        if is_head {
-            head = Some(text.to_vec());
-        }
-        rest = &after[octets..];
-    }
-    Ok(uid.zip(head).map(|(uid, head)| {
+/// Reads a FETCH response; `None` where it is one of another kind.
+fn read(rest: &[u8]) -> Result<Option<(u32, Traits)>, Cut> {
+    let mut told = Told::default();
+    told.read(rest)
+        .map_err(|_| Cut::Disorder("a FETCH response that cannot be read".into()))?;
+    Ok(told.uid.zip(told.head).map(|(uid, head)| {
         let traits = Traits {
-            received: date,
-            unread: !seen,
-            size,
+            received: told.date.and_then(received),
+            unread: !told.seen,
+            size: told.size,
             ..Traits::of_head(&head)
         };
         (uid, traits)

@@ -46,6 +46,17 @@ pub enum Meaning {
     Other,
 }
 
+impl Meaning {
+    /// How long to wait, where the server asks for a wait.
+    fn wait(self) -> Option<Duration> {
+        match self {
+            Meaning::Throttled(wait) => Some(wait.unwrap_or(A_WHILE)),
+            Meaning::Limit => Some(A_WHILE),
+            _ => None,
+        }
+    }
+}
+
 /// The one place that reads a server's words. Response codes (RFC 5530) tell where there are some;
 /// Exchange's text alone tells a throttled session, a mailbox that does not open behind a good
 /// sign-in, a token that ran out, and a server that is not ready.
@@ -124,11 +135,11 @@ pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
 
 fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
     let host = &place.host;
-    match meaning(&words) {
-        Meaning::Throttled(wait) => Fault::try_later(format!("{what}: `{host}` requests a wait"))
-            .retry_after(Some(wait.unwrap_or(A_WHILE))),
-        Meaning::Limit => {
-            Fault::try_later(format!("{what}: `{host}` requests a wait")).retry_after(Some(A_WHILE))
+    let meaning = meaning(&words);
+    match meaning {
+        Meaning::Throttled(_) | Meaning::Limit => {
+            Fault::try_later(format!("{what}: `{host}` requests a wait"))
+                .retry_after(meaning.wait())
         }
         Meaning::NotConnected => not_connected(place),
         Meaning::TokenExpired => return expired(place, words),
@@ -181,12 +192,11 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
         ),
         Cut::Bye(words) => match meaning(&words) {
             Meaning::TokenExpired => return expired(place, words),
-            Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` requests a wait"))
-                .retry_after(Some(wait.unwrap_or(A_WHILE)))
-                .said(words),
-            Meaning::Limit => Fault::try_later(format!("`{host}` requests a wait"))
-                .retry_after(Some(A_WHILE))
-                .said(words),
+            asked @ (Meaning::Throttled(_) | Meaning::Limit) => {
+                Fault::try_later(format!("`{host}` requests a wait"))
+                    .retry_after(asked.wait())
+                    .said(words)
+            }
             Meaning::NotConnected => not_connected(place).said(words),
             _ => Fault::try_later(format!("`{host}` ended the session")).said(words),
         },

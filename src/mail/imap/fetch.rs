@@ -2,8 +2,9 @@
 //!
 //! A response is one line, or several that literals stand between. [`Items`] is fed these
 //! pieces, remembers where it is from one to the next, and names the items that matter: the UID,
-//! the size, the flag of what was read, the date, and the body, which it never holds. Items come in any order, and unknown ones are passed
-//! over, however they are nested.
+//! the size, the flag of what was read, the date, and the body, which it never holds. Items come in
+//! any order, and unknown ones are passed over, however they are nested. [`Told`] is what comes of a
+//! response that brings no message.
 
 /// How deep parentheses may nest; they are counted, not recursed into.
 const DEEPEST: u32 = 64;
@@ -160,6 +161,52 @@ impl Items {
             (_, Value::Literal(n)) => Found::Other(n),
             _ => return Ok(None),
         }))
+    }
+}
+
+/// What a FETCH response tells whose literals are small, and stand in it.
+#[derive(Debug, Default)]
+pub struct Told<'a> {
+    pub uid: Option<u32>,
+    pub size: Option<u64>,
+    pub seen: bool,
+    /// INTERNALDATE, without its quotes.
+    pub date: Option<&'a [u8]>,
+    /// The fields of the header that were asked for.
+    pub head: Option<Vec<u8>>,
+}
+
+impl<'a> Told<'a> {
+    /// Reads what follows FETCH. Where it cannot be read to its end, what was read holds.
+    pub fn read(&mut self, mut rest: &'a [u8]) -> Result<(), Malformed> {
+        let mut items = Items::default();
+        loop {
+            // A piece ends with the response, or with a literal.
+            let end = rest.iter().position(|&b| b == b'\n');
+            let (piece, after) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+            let mut piece = super::line::trim_end(piece);
+            let (octets, is_head) = loop {
+                match items.next(&mut piece)? {
+                    Found::Uid(uid) => self.uid = Some(uid),
+                    Found::Size(octets) => self.size = Some(octets),
+                    Found::Seen => self.seen = true,
+                    Found::Date(text) => self.date = Some(text),
+                    Found::Head(Body::Quoted(text)) => self.head = Some(unquote(text)),
+                    Found::Head(Body::Literal(octets)) => break (octets, true),
+                    Found::Body(Body::Literal(octets)) | Found::Other(octets) => {
+                        break (octets, false);
+                    }
+                    Found::Head(Body::Nil) | Found::Body(_) => {}
+                    Found::End => return Ok(()),
+                }
+            };
+            let octets = usize::try_from(octets).unwrap_or(usize::MAX);
+            let text = after.get(..octets).ok_or(Malformed)?;
+            if is_head {
+                self.head = Some(text.to_vec());
+            }
+            rest = &after[octets..];
+        }
     }
 }
 

@@ -158,6 +158,11 @@ pub fn literal(line: &[u8]) -> Option<u64> {
     )
 }
 
+/// A text as a quoted string (RFC 3501 §9).
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// The argument of a response code that a text begins with: `[CODE argument] text`.
 pub fn code<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let inner = text.strip_prefix(b"[")?;

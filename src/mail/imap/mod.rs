@@ -267,11 +267,8 @@ impl Mailbox for ImapMailbox {
         let uids = uids(ids)?;
         let found = self.to("cannot look at the messages", |wire| {
             describe::describe(wire, &uids, detail)
-        })?;
-        Ok(found
-            .into_iter()
-            .map(|(uid, traits)| (RemoteId::from(uid), traits))
-            .collect())
+        });
+        found.map(by_id)
     }
 
     fn retrieve(
@@ -281,16 +278,12 @@ impl Mailbox for ImapMailbox {
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
         let uids = uids(ids)?;
-        let missing = self
-            .on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
+        self.on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
+            .map(by_id)
             .map_err(|failure| match failure {
                 Failure::Cut(cut) => faults::cut_off(&self.place, cut),
                 refused => self.fault("cannot retrieve the messages", refused),
-            })?;
-        Ok(missing
-            .into_iter()
-            .map(|(uid, why)| (RemoteId::from(uid), why))
-            .collect())
+            })
     }
 
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
@@ -366,6 +359,14 @@ fn uids(ids: &[RemoteId]) -> Result<Vec<u32>> {
     uids.sort_unstable();
     uids.dedup();
     Ok(uids)
+}
+
+/// What is known of messages, by the ids that others have of them.
+fn by_id<T>(known: Vec<(u32, T)>) -> Vec<(RemoteId, T)> {
+    let known = known.into_iter();
+    known
+        .map(|(uid, what)| (RemoteId::from(uid), what))
+        .collect()
 }
 
 /// Only INBOX is the same in every case (RFC 3501 §5.1).

@@ -1,8 +1,8 @@
 //! Which UIDs a folder holds: `UID SEARCH`, and its answers in every form.
 
 use super::faults::{Meaning, meaning};
-use super::fetch::{Body, Found, Items};
-use super::line::{self, Line};
+use super::fetch::Told;
+use super::line::{self, Line, quoted};
 use super::uid_set;
 use super::wire::{Cut, Failure, Piece, Wire};
 use crate::model::{Author, Larger, Select};
@@ -81,11 +81,6 @@ fn narrowed(select: &Select) -> Vec<String> {
 fn any_of<'a>(name: &str, texts: impl Iterator<Item = &'a str>) -> Option<String> {
     let keys = texts.map(|text| format!("{name} {}", quoted(text)));
     keys.reduce(|all, key| format!("OR {key} {all}"))
-}
-
-/// A quoted string (RFC 3501 §9).
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Notes whether these UIDs show that the server tells a wrong UIDNEXT.
@@ -283,22 +278,11 @@ fn fetch_items(
     wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
     let done = wire.run(&format!("UID FETCH {set} ({items})"), longest, |line| {
         if let Some(rest) = line.fetched() {
-            let (mut items, mut piece) = (Items::default(), rest);
-            let (mut of, mut size) = (None, None);
-            while let Ok(item) = items.next(&mut piece) {
-                match item {
-                    Found::Uid(uid) => of = Some(uid),
-                    Found::Size(octets) => size = Some(octets),
-                    // What follows a literal is not looked at.
-                    Found::Body(Body::Literal(_))
-                    | Found::Head(Body::Literal(_))
-                    | Found::Other(_)
-                    | Found::End => break,
-                    Found::Body(_) | Found::Head(_) | Found::Seen | Found::Date(_) => {}
-                }
-            }
-            if let Some(uid) = of {
-                each(uid, size)?;
+            let mut told = Told::default();
+            // What stands before something odd holds.
+            let _ = told.read(rest);
+            if let Some(uid) = told.uid {
+                each(uid, told.size)?;
             }
         }
         Ok(())

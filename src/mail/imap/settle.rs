@@ -5,10 +5,11 @@
 //! Messages that are gone are found by no search, and count as settled.
 
 use super::faults::{Meaning, meaning, scope};
+use super::line::quoted;
 use super::wire::Failure;
-use super::{ImapMailbox, search, uid_set};
+use super::{ImapMailbox, by_id, search, uid_set};
 use crate::fault::{Fault, Scope, kind_of};
-use crate::mail::{Mailbox, RemoteId, Settled, cannot_settle, utf7};
+use crate::mail::{Mailbox, Settled, cannot_settle, utf7};
 use crate::model::AfterFetch;
 use anyhow::Result;
 
@@ -85,12 +86,9 @@ impl ImapMailbox {
             AfterFetch::Delete => self.offers("UIDPLUS")?,
             AfterFetch::Move(_) => true,
         };
-        let refused = refused.into_iter();
         Ok(Settled {
             left,
-            refused: refused
-                .map(|(uid, fault)| (RemoteId::from(uid), fault))
-                .collect(),
+            refused: by_id(refused),
         })
     }
 
@@ -170,8 +168,8 @@ impl ImapMailbox {
         let fresh = self.still(set, "UNDELETED")?;
         for (_, fresh) in uid_set::sets(&fresh, SET) {
             self.fill_folder(folder, |mailbox, folder| {
-                // The library's own call does not quote the name.
-                let command = format!("UID COPY {fresh} {}", quote(folder));
+                // The library's own call does not quote the name, which is printable ASCII by now.
+                let command = format!("UID COPY {fresh} {}", quoted(folder));
                 mailbox.ask(|session| session.run_command_and_check_ok(command))
             })?;
         }
@@ -210,9 +208,4 @@ impl ImapMailbox {
         let key = format!("UID {set} {key}");
         self.on_wire(|wire| search::run(wire, key.trim_end()))
     }
-}
-
-/// A folder's name, which is printable ASCII by now, as a quoted string.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
