@@ -66,10 +66,7 @@ impl Client {
                 request
             })
             .collect();
-        let mut url = self.root.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.push("$batch");
-        }
+        let url = self.service_url(&["$batch"]);
         let answer: Value = self.json(
             &Method::POST,
             &url,

@@ -16,6 +16,7 @@ use crate::workers::locked;
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderValue, Method, Request, Response};
 use anyhow::Result;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +48,16 @@ pub struct Client {
     not_before: Mutex<Option<Instant>>,
     /// The token has been accepted.
     known_good: AtomicBool,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+pub struct Page<T> {
+    pub value: Vec<T>,
+    #[serde(rename = "@odata.nextLink")]
+    pub next: Option<String>,
+    #[serde(rename = "@odata.deltaLink")]
+    pub delta: Option<String>,
 }
 
 /// The body of a call and its content type.
@@ -91,12 +102,7 @@ impl Client {
     /// An address below the mailbox. Each segment is encoded as a whole, for ids are a server's
     /// words and folder names a person's.
     pub fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.root.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.extend(["users", &self.user]);
-            path.extend(segments);
-        }
-        url
+        self.service_url(&[&["users", self.user.as_str()], segments].concat())
     }
 
     /// An address below the service root.
@@ -198,6 +204,21 @@ impl Client {
         response
     }
 
+    /// Calls once, and opens an answer that says success.
+    pub fn call(
+        &self,
+        method: &Method,
+        url: &Url,
+        prefer: &str,
+        body: Body<'_>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let response = self.open(method, url, prefer, body)?;
+        match response.status().is_success() {
+            true => Ok(response),
+            false => Err(self.refusal(response).into()),
+        }
+    }
+
     /// Calls, with patience, and reads the answer's JSON; `null` where there is no body.
     pub fn json<T: DeserializeOwned>(
         &self,
@@ -210,12 +231,7 @@ impl Client {
         let body = body
             .as_ref()
             .map(|text| ("application/json", text.as_bytes()));
-        self.patiently(|| {
-            let response = self
-                .open(method, url, prefer, body)
-                .map_err(|lost| lost.fault)?;
-            self.read_json(self.success(response)?)
-        })
+        self.patiently(|| self.read_json(self.call(method, url, prefer, body)?))
     }
 
     /// Reads the JSON of an answer that says success; `null` where there is no body. An object
@@ -257,10 +273,7 @@ impl Client {
         let mut url = self.url(&["mailFolders", folder]);
         url.set_query(Some("$select=id"));
         self.patiently(|| {
-            let response = self
-                .open(&Method::GET, &url, IMMUTABLE, None)
-                .map_err(|lost| lost.fault)?;
-            let response = self.success(response)?;
+            let response = self.call(&Method::GET, &url, IMMUTABLE, None)?;
             let is_framed = response.body().is_framed();
             let found: Value = self.read_json(response)?;
             match found["id"].is_string() {
@@ -346,7 +359,7 @@ impl Client {
             .map_err(|_| Fault::try_later("the address of an upload session cannot be read"))?;
         self.agent
             .tell(|| format!("graph > PUT (an upload session) {content_range}"));
-        let response = self.agent.open(request).map_err(|lost| lost.fault)?;
+        let response = self.agent.open(request)?;
         if !response.status().is_success() {
             let own = Mask::new([Secret::new(address)]);
             return Err(self.refusal(response).without(&own).into());
@@ -355,6 +368,11 @@ impl Client {
         self.agent.tell(|| format!("graph < {status}"));
         response.into_body().read_all(ERROR_LIMIT)?;
         Ok(status)
+    }
+
+    /// A list that does not come to its end.
+    pub fn endless(&self, of: &str) -> Failure {
+        Fault::try_later(format!("`{}` lists {of} without an end", self.host())).into()
     }
 
     /// The error of a call that failed: `what` could not be done.
@@ -387,14 +405,6 @@ impl Client {
             ..fault
         }
         .of(Scope::Message)
-    }
-
-    /// The answer, or what it refuses.
-    pub fn success(&self, response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(self.refusal(response).into())
     }
 
     /// What an answer refuses.

@@ -6,15 +6,15 @@
 //! documentation.
 
 use crate::fault::{Fault, Kind, Scope};
-use crate::http;
+use crate::http::{self, Lost};
 use crate::secret::Mask;
-use ::http::HeaderMap;
+use ::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
 /// An answer that is not a success.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Refusal {
     pub status: u16,
     /// Empty where the answer is not Graph's own.
@@ -38,6 +38,12 @@ pub enum Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
         Failure::Lost(fault)
+    }
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Failure {
+        Failure::Lost(lost.fault)
     }
 }
 
@@ -108,75 +114,55 @@ const NO_MAILBOX: &[&str] = &[
     "resourcenotfound",
 ];
 const SYNC_STATE_LOST: &[&str] = &["syncstatenotfound", "syncstateinvalid", "resyncrequired"];
+/// The header fields that tell something of a refusal.
+const FIELDS: [&str; 4] = ["client-request-id", "date", "request-id", "retry-after"];
 /// An error is no longer than this, in octets.
 const LONGEST: usize = 64 << 10;
 
 impl Refusal {
     /// Reads an answer; `body` may be cut short.
     pub fn read(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
-        let header = |name: &str| {
-            let value = headers.get(name)?.to_str().ok()?;
-            (!value.is_empty()).then(|| short(value))
-        };
-        let mut refusal = Refusal {
-            status,
-            request_id: header("request-id"),
-            client_request_id: header("client-request-id"),
-            date: header("date"),
-            retry_after: http::retry_after(headers, SystemTime::now()),
-            ..Refusal::default()
-        };
-        match serde_json::from_slice::<Value>(body) {
-            Ok(value) => refusal.read_error(&value),
-            Err(_) => refusal.message = format!("HTTP {status}"),
-        }
-        refusal
+        let body = serde_json::from_slice(body).unwrap_or_default();
+        Refusal::of(status, headers, &body)
     }
 
-    /// Reads one answer of a batch.
+    /// Reads one answer of a batch, whose header fields are JSON.
     pub fn of_batch(status: u16, headers: &Value, body: &Value) -> Refusal {
-        let mut refusal = Refusal {
-            status,
-            ..Refusal::default()
-        };
-        if let Some(headers) = headers.as_object() {
-            for (name, value) in headers {
-                let text = match value {
-                    Value::String(text) => short(text),
-                    other => other.to_string(),
-                };
-                match name.to_ascii_lowercase().as_str() {
-                    "retry-after" => {
-                        refusal.retry_after = text
-                            .parse()
-                            .ok()
-                            .map(|s: u64| Duration::from_secs(s.min(86_400)));
-                    }
-                    "request-id" => refusal.request_id = Some(text),
-                    _ => {}
-                }
+        let mut known = HeaderMap::new();
+        for (name, value) in headers.as_object().into_iter().flatten() {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            if let Some(name) = FIELDS.iter().find(|own| own.eq_ignore_ascii_case(name))
+                && let Ok(text) = HeaderValue::from_str(&text)
+            {
+                known.insert(*name, text);
             }
         }
-        refusal.read_error(body);
-        refusal
+        Refusal::of(status, &known, body)
     }
 
-    fn read_error(&mut self, value: &Value) {
-        let error = &value["error"];
+    fn of(status: u16, headers: &HeaderMap, body: &Value) -> Refusal {
+        let error = &body["error"];
+        let inner = error.get("innerError").or_else(|| error.get("innererror"));
         let text = |value: &Value| value.as_str().filter(|s| !s.is_empty()).map(short);
-        self.code = text(&error["code"]).unwrap_or_default();
-        self.message = text(&error["message"]).unwrap_or_else(|| match self.status {
-            0 => "no answer in the batch".to_owned(),
-            status => format!("HTTP {status}"),
-        });
-        let inner = error
-            .get("innerError")
-            .or_else(|| error.get("innererror"))
-            .unwrap_or(&Value::Null);
-        self.request_id = text(&inner["request-id"]).or(self.request_id.take());
-        self.client_request_id =
-            text(&inner["client-request-id"]).or(self.client_request_id.take());
-        self.date = text(&inner["date"]).or(self.date.take());
+        let told = |name: &str| {
+            let in_header = || headers.get(name)?.to_str().ok().filter(|s| !s.is_empty());
+            let in_body = inner.and_then(|inner| text(&inner[name]));
+            in_body.or_else(|| in_header().map(short))
+        };
+        Refusal {
+            status,
+            code: text(&error["code"]).unwrap_or_default(),
+            message: text(&error["message"]).unwrap_or_else(|| match status {
+                0 => "no answer in the batch".to_owned(),
+                status => format!("HTTP {status}"),
+            }),
+            request_id: told("request-id"),
+            client_request_id: told("client-request-id"),
+            date: told("date"),
+            retry_after: http::retry_after(headers, SystemTime::now()),
+        }
     }
 
     /// The same, and its words repeat no secret.

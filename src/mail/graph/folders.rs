@@ -4,7 +4,7 @@
 //! the mailbox shows them; all others by their path of display names, `A/B`, of which one may hold
 //! a slash itself.
 
-use super::client::{Client, IMMUTABLE, odata_text};
+use super::client::{Client, IMMUTABLE, Page, odata_text};
 use super::faults::{Failure, Meaning};
 use crate::fault::{Cause, Fault};
 use crate::mail::names;
@@ -38,13 +38,6 @@ pub struct Found {
     pub total_item_count: u32,
     #[serde(default)]
     child_folder_count: u32,
-}
-
-#[derive(Deserialize)]
-struct Page {
-    value: Vec<Found>,
-    #[serde(rename = "@odata.nextLink")]
-    next: Option<String>,
 }
 
 /// The well-known name of a folder that IMAP or Outlook show by this one.
@@ -167,14 +160,14 @@ impl Descent<'_> {
     fn named(&mut self, parent: Option<&Found>, name: &str) -> Result<Option<Found>, Failure> {
         self.looks += 1;
         if self.looks > MOST_LOOKS {
-            return Err(endless(self.client));
+            return Err(self.client.endless("folders"));
         }
         let mut url = children(self.client, parent);
         let filter = odata_text(name);
         url.set_query(Some(&format!(
             "{FIELDS}&$filter=displayName%20eq%20{filter}"
         )));
-        let mut page: Page = self.client.json(&Method::GET, &url, IMMUTABLE, None)?;
+        let mut page: Page<Found> = self.client.json(&Method::GET, &url, IMMUTABLE, None)?;
         // The server's comparison is not case-sensitive; nor are Exchange's folder names.
         let same = |f: &Found| names::same_but_for_case(&f.display_name, name);
         let exact = page.value.iter().position(|f| f.display_name == name);
@@ -219,11 +212,11 @@ fn all(client: &Client) -> Result<Vec<String>, Failure> {
         url.set_query(Some(&format!("{FIELDS}&$top=100")));
         loop {
             if pages >= MOST_PAGES || without_news > MOST_WITHOUT_NEWS {
-                return Err(endless(client));
+                return Err(client.endless("folders"));
             }
             pages += 1;
             without_news += 1;
-            let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
+            let page: Page<Found> = client.json(&Method::GET, &url, IMMUTABLE, None)?;
             for folder in page.value {
                 if !super::is_id(&folder.id) || !seen.insert(folder.id.clone()) {
                     continue;
@@ -232,7 +225,7 @@ fn all(client: &Client) -> Result<Vec<String>, Failure> {
                 let path = format!("{prefix}{}", folder.display_name);
                 octets += path.len() + folder.id.len();
                 if paths.len() >= MOST_FOLDERS || octets > MOST_OCTETS {
-                    return Err(endless(client));
+                    return Err(client.endless("folders"));
                 }
                 paths.push(path.clone());
                 if folder.child_folder_count > 0 && depth < DEEPEST {
@@ -246,10 +239,6 @@ fn all(client: &Client) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(paths)
-}
-
-fn endless(client: &Client) -> Failure {
-    Fault::try_later(format!("`{}` lists folders without an end", client.host())).into()
 }
 
 /// What to say of a folder that is not there.

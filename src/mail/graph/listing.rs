@@ -6,7 +6,7 @@
 //! that was moved away and back. Whatever is listed again the ledger knows.
 
 use super::batch::Part;
-use super::client::{Client, IMMUTABLE, odata_text};
+use super::client::{Client, IMMUTABLE, Page, odata_text};
 use super::faults::{Failure, Meaning};
 use crate::fault::Fault;
 use crate::mail::{self, Detail, Horizon, Listed, Query, RemoteId, Traits};
@@ -39,15 +39,6 @@ const MOST_WITHOUT_NEWS: usize = 100;
 const MOST: usize = 2_000_000;
 /// … and so many octets of ids; those of Graph have 152.
 const MOST_OCTETS: usize = 512 << 20;
-
-#[derive(Deserialize)]
-struct Page {
-    value: Vec<Entry>,
-    #[serde(rename = "@odata.nextLink")]
-    next: Option<String>,
-    #[serde(rename = "@odata.deltaLink")]
-    delta: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Entry {
@@ -304,7 +295,7 @@ pub fn with_message_id(client: &Client, folder: &str, id: &str) -> Result<usize,
         "$select=id&$filter=internetMessageId%20eq%20{}&$top=10",
         odata_text(id)
     )));
-    let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
+    let page: Page<Entry> = client.json(&Method::GET, &url, IMMUTABLE, None)?;
     Ok(page.value.len())
 }
 
@@ -379,14 +370,14 @@ impl<'a> Walk<'a> {
             || self.pages >= MOST_PAGES
             || self.without_news > MOST_WITHOUT_NEWS
         {
-            return Err(endless(self.client));
+            return Err(self.client.endless("messages"));
         }
         let page = page(self.client, &self.url)?;
         self.pages += 1;
         self.entries += page.value.len();
         self.octets += page.value.iter().map(|e| e.id.len()).sum::<usize>();
         if page.value.len() > MOST_ON_PAGE || self.entries > MOST || self.octets > MOST_OCTETS {
-            return Err(endless(self.client));
+            return Err(self.client.endless("messages"));
         }
         let ids = page.value.iter().map(|e| (&e.id, e.removed.is_some()));
         let ids = self.hasher.hash_one(ids.collect::<Vec<_>>());
@@ -434,7 +425,7 @@ fn is_time(text: &str) -> bool {
 }
 
 /// One page; a smaller one where the server fails, for one broken message can spoil a large one.
-fn page(client: &Client, url: &Url) -> Result<Page, Failure> {
+fn page(client: &Client, url: &Url) -> Result<Page<Entry>, Failure> {
     let mut sizes = PAGE_SIZES.iter().peekable();
     loop {
         let size = sizes.next().unwrap_or(&1);
@@ -446,10 +437,6 @@ fn page(client: &Client, url: &Url) -> Result<Page, Failure> {
             answer => return answer,
         }
     }
-}
-
-fn endless(client: &Client) -> Failure {
-    Fault::try_later(format!("`{}` lists messages without an end", client.host())).into()
 }
 
 #[cfg(test)]

@@ -39,8 +39,7 @@ use std::collections::HashMap;
 /// A mailbox with a token for it.
 pub struct GraphMailbox {
     client: Client,
-    /// The open folder: the name that it was opened by, and its id.
-    folder: Option<(String, String)>,
+    folder: Option<OpenFolder>,
     /// Folders by the names that they were looked for, until something is done with them: it asks
     /// again the next time.
     found: HashMap<String, Option<Found>>,
@@ -67,10 +66,8 @@ impl GraphMailbox {
 
     /// The id of a folder, as it was when this connection first looked for it.
     fn id(&mut self, name: &str) -> Result<Option<String>> {
-        if let Some((open, id)) = &self.folder
-            && open == name
-        {
-            return Ok(Some(id.clone()));
+        if let Some(open) = self.folder.as_ref().filter(|open| open.name == name) {
+            return Ok(Some(open.id.clone()));
         }
         if !self.found.contains_key(name) {
             let found = folders::find(&self.client, name)
@@ -81,11 +78,9 @@ impl GraphMailbox {
         Ok(found.map(|found| found.id.clone()))
     }
 
-    fn opened(&self) -> Result<OpenFolder<'_>> {
-        match &self.folder {
-            Some((name, id)) => Ok(OpenFolder { name, id }),
-            None => Err(Fault::bug("no folder is open").into()),
-        }
+    fn opened(&self) -> Result<&OpenFolder> {
+        let none = || Fault::bug("no folder is open");
+        Ok(self.folder.as_ref().ok_or_else(none)?)
     }
 }
 
@@ -107,7 +102,10 @@ impl Mailbox for GraphMailbox {
             return Err(folders::missing(&self.client, folder));
         };
         let exists = found.total_item_count;
-        self.folder = Some((folder.to_owned(), found.id));
+        self.folder = Some(OpenFolder {
+            name: folder.to_owned(),
+            id: found.id,
+        });
         Ok(Folder {
             uidvalidity: 0,
             exists,
@@ -116,7 +114,7 @@ impl Mailbox for GraphMailbox {
     }
 
     fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing> {
-        let mark = listing::list(&self.client, self.opened()?.id, query, page)?;
+        let mark = listing::list(&self.client, &self.opened()?.id, query, page)?;
         Ok(Listing {
             mark,
             at_mark: None,
@@ -124,13 +122,13 @@ impl Mailbox for GraphMailbox {
     }
 
     fn horizon(&mut self) -> Result<Horizon> {
-        listing::horizon(&self.client, self.opened()?.id)
+        listing::horizon(&self.client, &self.opened()?.id)
             .map_err(|failure| self.client.fault("cannot list the messages", failure))
     }
 
     fn describe(&mut self, ids: &[RemoteId], detail: Detail) -> Result<Vec<(RemoteId, Traits)>> {
         let texts: Vec<&str> = ids.iter().map(text).collect::<Result<_>>()?;
-        listing::describe(&self.client, self.opened()?.id, &texts, detail)
+        listing::describe(&self.client, &self.opened()?.id, &texts, detail)
             .map_err(|failure| self.client.fault("cannot look at the messages", failure))
     }
 
@@ -141,11 +139,11 @@ impl Mailbox for GraphMailbox {
         _: Part,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
-        retrieve::retrieve(&self.client, self.opened()?.id, ids, sink)
+        retrieve::retrieve(&self.client, &self.opened()?.id, ids, sink)
     }
 
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
-        settle::present(&self.client, self.opened()?.id, ids)
+        settle::present(&self.client, &self.opened()?.id, ids)
     }
 
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled> {
@@ -154,7 +152,7 @@ impl Mailbox for GraphMailbox {
             _ => None,
         };
         Ok(Settled {
-            refused: settle::settle(&self.client, &self.opened()?, ids, action, target)?,
+            refused: settle::settle(&self.client, self.opened()?, ids, action, target)?,
             left: matches!(action, AfterFetch::Delete | AfterFetch::Move(_)),
         })
     }

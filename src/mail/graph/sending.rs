@@ -193,12 +193,8 @@ impl Graph<'_> {
         let url = self.client.url(&["messages"]);
         let draft = self.client.patiently(|| {
             let body = Some(("text/plain", mime.as_bytes()));
-            let response = self
-                .client
-                .open(&Method::POST, &url, IMMUTABLE, body)
-                .map_err(|lost| lost.fault)?;
-            self.client
-                .read_json::<Value>(self.client.success(response)?)
+            let response = self.client.call(&Method::POST, &url, IMMUTABLE, body)?;
+            self.client.read_json::<Value>(response)
         });
         let draft = match draft {
             Ok(draft) => draft,

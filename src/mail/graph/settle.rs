@@ -16,9 +16,10 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 /// The open folder.
-pub struct OpenFolder<'a> {
-    pub name: &'a str,
-    pub id: &'a str,
+pub struct OpenFolder {
+    /// That it was opened by.
+    pub name: String,
+    pub id: String,
 }
 
 /// Settles messages; gives those that are as they were, each with its reason. A refusal counts
@@ -26,7 +27,7 @@ pub struct OpenFolder<'a> {
 /// found just now.
 pub fn settle(
     client: &Client,
-    open: &OpenFolder<'_>,
+    open: &OpenFolder,
     ids: &[RemoteId],
     action: &AfterFetch,
     known: Option<Found>,
@@ -40,11 +41,11 @@ pub fn settle(
     };
     let ids = match action {
         AfterFetch::Seen => ids.to_vec(),
-        _ => present(client, open.id, ids)?,
+        _ => present(client, &open.id, ids)?,
     };
     let parts = ids
         .iter()
-        .map(|id| part(client, open.id, id, action, target.as_deref()))
+        .map(|id| part(client, &open.id, id, action, target.as_deref()))
         .collect::<Result<Vec<_>>>()?;
     let answers = client.batch(&parts).map_err(|f| client.fault(what, f))?;
     let total = ids.len();
@@ -67,7 +68,7 @@ pub fn settle(
     }
     if in_doubt {
         client
-            .ask_folder(open.id)
+            .ask_folder(&open.id)
             .map_err(|failure| client.fault(what, failure))?;
     }
     let count = format!("{} of {total}", undone.len());
@@ -86,17 +87,17 @@ pub fn settle(
 /// The id of the folder that messages are moved to.
 fn target(
     client: &Client,
-    open: &OpenFolder<'_>,
+    open: &OpenFolder,
     name: &str,
     known: Option<Found>,
     what: &str,
 ) -> Result<String> {
     let found = match known {
-        _ if folders::same(name, open.name) => None,
+        _ if folders::same(name, &open.name) => None,
         Some(known) => Some(known),
         None => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
     };
-    let id = found.map(|found| found.id).filter(|id| id != open.id);
+    let id = found.map(|found| found.id).filter(|id| *id != open.id);
     id.ok_or_else(|| {
         let what = format!("messages cannot be moved from folder `{name}` to itself");
         Fault::config(what).into()
