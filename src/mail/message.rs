@@ -6,36 +6,23 @@
 //! formats. Nothing else.
 
 use super::addresses;
-use super::header::{self, header_end, line_end, starts_with_empty_line};
+use super::header::{self, Field, header_end, line_end, starts_with_empty_line};
 use crate::digest;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use anyhow::Result;
 use jiff::ZonedDateTime;
 use std::collections::HashSet;
-use std::ops::Range;
 
 /// A message on its way out.
 #[derive(Debug)]
 pub struct Draft {
     octets: Vec<u8>,
-    fields: Vec<Field>,
     /// Where the header's fields end and the empty line or the body begins.
     header_end: usize,
     /// From is replaced by the sender.
     replace_from: bool,
     /// Fields that are added where the message has none of that name.
     additions: Vec<(&'static str, String)>,
-}
-
-/// Where a header field is in the message.
-#[derive(Clone, Debug)]
-struct Field {
-    /// In ASCII, as it was written.
-    name: String,
-    /// The whole field with its line ends.
-    whole: Range<usize>,
-    /// What follows the colon, with its line ends.
-    value: Range<usize>,
 }
 
 /// A message ready to be submitted.
@@ -52,7 +39,7 @@ impl Draft {
     pub fn read(octets: Vec<u8>) -> Result<Draft> {
         let mut octets = octets;
         if let Some(encoding) = foreign_encoding(&octets) {
-            return Err(malformed(format!("the message {encoding}"))
+            return Err(Fault::malformed(format!("the message {encoding}"))
                 .hint("save it as ASCII, or as UTF-8 without a byte order mark")
                 .into());
         }
@@ -61,7 +48,7 @@ impl Draft {
             octets.drain(..end);
         }
         if octets.is_empty() {
-            return Err(malformed("the message is empty").into());
+            return Err(Fault::malformed("the message is empty").into());
         }
         octets = lines_of_text(octets);
         let fields = read_fields(&octets)?;
@@ -70,7 +57,6 @@ impl Draft {
         let header_end = fields.last().map_or(0, |f| f.whole.end);
         Ok(Draft {
             octets,
-            fields,
             header_end,
             replace_from: false,
             additions: Vec::new(),
@@ -81,22 +67,17 @@ impl Draft {
     /// Sender where From names several. `None` if there is no such field.
     pub fn sender(&self) -> Result<Option<String>> {
         let resent = self.resent();
-        let (authors, sender) = if resent.iter().any(|f| f.is("Resent-From")) {
-            (
-                self.addresses_of(resent, "Resent-From")?,
-                self.addresses_of(resent, "Resent-Sender")?,
-            )
-        } else {
-            (
-                self.addresses_of(&self.fields, "From")?,
-                self.addresses_of(&self.fields, "Sender")?,
-            )
+        let (fields, names) = match resent.iter().any(|f| f.is("Resent-From")) {
+            true => (resent, ["Resent-From", "Resent-Sender"]),
+            false => (self.fields().collect(), ["From", "Sender"]),
         };
+        let authors = self.addresses_of(&fields, &names[..1])?;
+        let sender = self.addresses_of(&fields, &names[1..])?;
         match (&authors[..], &sender[..]) {
             ([], []) => Ok(None),
             ([one], _) => Ok(Some(one.clone())),
             (_, [one]) => Ok(Some(one.clone())),
-            _ => Err(malformed(format!(
+            _ => Err(Fault::malformed(format!(
                 "From names {} addresses, and Sender does not say which one sends",
                 authors.len()
             ))
@@ -110,7 +91,7 @@ impl Draft {
         if self.replace_from {
             return Ok(Vec::new());
         }
-        self.addresses_of(&self.fields, "From")
+        self.addresses_in(&["From"])
     }
 
     /// True for an answer: it has In-Reply-To.
@@ -122,7 +103,7 @@ impl Draft {
     pub fn without_header(&self) -> Option<String> {
         let line = &self.octets[..line_end(&self.octets, 0).min(60)];
         match () {
-            () if !self.fields.is_empty() => None,
+            () if self.header_end > 0 => None,
             () if starts_with_empty_line(line) => Some("it begins with an empty line".to_owned()),
             () => Some(format!(
                 "its first line is not a header field: `{}`",
@@ -145,7 +126,7 @@ impl Draft {
     pub fn name_author(&mut self, name: &str) -> Result<()> {
         if !self.has("From") {
             let mut octets = from_field("user@localhost", Some(name))?.into_bytes();
-            if self.fields.is_empty() && !starts_with_empty_line(&self.octets) {
+            if self.header_end == 0 && !starts_with_empty_line(&self.octets) {
                 octets.extend_from_slice(b"\r\n");
             }
             octets.append(&mut self.octets);
@@ -170,32 +151,20 @@ impl Draft {
     pub fn recipients(&self) -> Result<Vec<String>> {
         let resent = self.resent();
         let names = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
-        let (fields, names) = if resent.iter().any(|f| names.iter().any(|n| f.is(n))) {
-            (resent, names)
-        } else {
-            (&self.fields[..], ["To", "Cc", "Bcc"])
-        };
-        let mut found = Vec::new();
-        for name in names {
-            found.extend(self.addresses_of(fields, name)?);
+        match resent.iter().any(|f| names.iter().any(|n| f.is(n))) {
+            true => self.addresses_of(&resent, &names),
+            false => self.named(),
         }
-        Ok(found)
     }
 
     /// All recipients that To, Cc and Bcc name, of a resent message too.
     pub fn named(&self) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        for name in ["To", "Cc", "Bcc"] {
-            found.extend(self.addresses_of(&self.fields, name)?);
-        }
-        Ok(found)
+        self.addresses_in(&["To", "Cc", "Bcc"])
     }
 
     /// All whom From and Sender name, of a resent message too.
     pub fn authors(&self) -> Result<Vec<String>> {
-        let mut found = self.addresses_of(&self.fields, "From")?;
-        found.extend(self.addresses_of(&self.fields, "Sender")?);
-        Ok(found)
+        self.addresses_in(&["From", "Sender"])
     }
 
     /// Takes Bcc out, puts in what is missing and fixes the Message-ID. `sender` gives From,
@@ -207,9 +176,9 @@ impl Draft {
         now: &ZonedDateTime,
     ) -> Result<Prepared> {
         let mut top = String::new();
-        let from = self.fields.iter().find(|f| f.is("From"));
+        let from = self.fields().find(|f| f.is("From"));
         if self.replace_from {
-            let former = from.map(|f| name_in(&self.value(f)));
+            let former = from.map(|f| name_in(&self.value(&f)));
             top += &from_field(sender, former.as_deref().or(name))?;
         } else if from.is_none() {
             top += &from_field(sender, name)?;
@@ -233,15 +202,15 @@ impl Draft {
         };
         let mut octets = Vec::with_capacity(top.len() + self.octets.len() + 2);
         octets.extend_from_slice(top.as_bytes());
-        for field in &self.fields {
-            let nameless = field.is("Message-ID") && self.value(field).trim().is_empty();
+        for field in self.fields() {
+            let nameless = field.is("Message-ID") && self.value(&field).trim().is_empty();
             let replaced = self.replace_from && field.is("From");
             if !(field.is("Bcc") || field.is("Resent-Bcc") || nameless || replaced) {
                 octets.extend_from_slice(&self.octets[field.whole.clone()]);
             }
         }
         let rest = &self.octets[self.header_end..];
-        if self.fields.is_empty() && !starts_with_empty_line(rest) {
+        if self.header_end == 0 && !starts_with_empty_line(rest) {
             octets.extend_from_slice(b"\r\n");
         }
         octets.extend_from_slice(rest);
@@ -250,21 +219,24 @@ impl Draft {
 
     /// The first Message-ID that is not empty.
     fn message_id(&self) -> Option<String> {
-        self.fields
-            .iter()
+        self.fields()
             .filter(|f| f.is("Message-ID"))
-            .map(|f| self.value(f).trim().to_owned())
+            .map(|f| self.value(&f).trim().to_owned())
             .find(|id| !id.is_empty())
     }
 
+    fn fields(&self) -> impl Iterator<Item = Field<'_>> {
+        header::fields(&self.octets[..self.header_end])
+    }
+
     fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|f| f.is(name))
+        self.fields().any(|f| f.is(name))
     }
 
     /// A field's value, unfolded (RFC 5322 §2.2.3). What is not UTF-8 is read as ISO 8859-1, as
     /// old programs write it.
-    fn value(&self, field: &Field) -> String {
-        let octets = &self.octets[field.value.clone()];
+    fn value(&self, field: &Field<'_>) -> String {
+        let octets = &self.octets[field.value()];
         let mut text = match std::str::from_utf8(octets) {
             Ok(text) => text.to_owned(),
             Err(_) => octets.iter().copied().map(char::from).collect(),
@@ -273,19 +245,30 @@ impl Draft {
         text
     }
 
-    fn addresses_of(&self, fields: &[Field], name: &str) -> Result<Vec<String>> {
+    /// The addresses of the fields of these names, those of the first name first.
+    fn addresses_in(&self, names: &[&str]) -> Result<Vec<String>> {
+        self.addresses_of(&self.fields().collect::<Vec<_>>(), names)
+    }
+
+    fn addresses_of(&self, fields: &[Field<'_>], names: &[&str]) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        for field in fields.iter().filter(|f| f.is(name)) {
+        let named = |name| {
+            fields
+                .iter()
+                .filter(move |f| f.is(name))
+                .map(move |f| (name, f))
+        };
+        for (name, field) in names.iter().copied().flat_map(named) {
             let addresses = addresses::parse(&self.value(field)).map_err(|why| {
-                malformed(format!(
+                Fault::malformed(format!(
                     "cannot read the field `{name}`: {}",
                     crate::output::escape(&why)
                 ))
             })?;
             // A name in another encoding goes out as it stands; an address in one is no address.
-            let is_utf8 = std::str::from_utf8(&self.octets[field.value.clone()]).is_ok();
+            let is_utf8 = std::str::from_utf8(&self.octets[field.value()]).is_ok();
             if !is_utf8 && !addresses.iter().all(|a| a.is_ascii()) {
-                return Err(malformed(format!(
+                return Err(Fault::malformed(format!(
                     "an address in the field `{name}` is neither ASCII nor UTF-8"
                 ))
                 .into());
@@ -297,29 +280,15 @@ impl Draft {
 
     /// The fields of the latest resending: the first run of Resent- fields, up to where one is
     /// named again.
-    fn resent(&self) -> &[Field] {
-        let is_resent = |f: &Field| f.name.to_ascii_lowercase().starts_with("resent-");
-        let Some(start) = self.fields.iter().position(is_resent) else {
-            return &[];
-        };
-        let fields = &self.fields[start..];
+    fn resent(&self) -> Vec<Field<'_>> {
+        let name = |f: &Field<'_>| f.name().unwrap_or_default().to_ascii_lowercase();
+        let is_resent = |f: &Field<'_>| name(f).starts_with(b"resent-");
         let mut seen = HashSet::new();
-        let end = fields
-            .iter()
-            .position(|f| !is_resent(f) || !seen.insert(f.name.to_ascii_lowercase()))
-            .unwrap_or(fields.len());
-        &fields[..end]
+        self.fields()
+            .skip_while(|f| !is_resent(f))
+            .take_while(|f| is_resent(f) && seen.insert(name(f)))
+            .collect()
     }
-}
-
-impl Field {
-    fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-}
-
-fn malformed(what: impl Into<String>) -> Fault {
-    Fault::new(Kind::Malformed, what)
 }
 
 /// Converts what is Unix text throughout: all of it, or all of the header or of the body where
@@ -365,22 +334,18 @@ fn text_to_lines(text: &[u8]) -> Vec<u8> {
 
 /// Finds the header's fields. A message that does not begin with one has no header and is all
 /// body; a line among the fields that is none is an error, for what follows might be lost.
-fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
-    let mut fields: Vec<Field> = Vec::new();
+fn read_fields(octets: &[u8]) -> Result<Vec<Field<'_>>> {
+    let mut fields = Vec::new();
     for field in header::fields(&octets[..header_end(octets)]) {
         let at = field.whole.start;
         match field.name() {
-            Some(name) => fields.push(Field {
-                name: String::from_utf8_lossy(name).into_owned(),
-                value: field.value(),
-                whole: field.whole,
-            }),
+            Some(_) => fields.push(field),
             None if fields.is_empty() => return Ok(fields),
             None => {
                 let line_number = octets[..at].split(|&b| b == b'\n').count();
                 let end = line_end(octets, at).min(at + 60);
                 let line = String::from_utf8_lossy(&octets[at..end]);
-                return Err(malformed(format!(
+                return Err(Fault::malformed(format!(
                     "line {line_number} of the message is not a header field: `{}`",
                     crate::output::escape(line.trim_end())
                 ))
@@ -405,7 +370,7 @@ fn foreign_encoding(octets: &[u8]) -> Option<&'static str> {
 
 /// A CR without LF is no line end here, but to others: what is one field here might be
 /// another field to them.
-fn refuse_bare_cr(octets: &[u8], fields: &[Field]) -> Result<()> {
+fn refuse_bare_cr(octets: &[u8], fields: &[Field<'_>]) -> Result<()> {
     let is_bare = |octets: &[u8]| {
         let mut after = octets.iter().skip(1).chain([&0]);
         octets
@@ -416,10 +381,13 @@ fn refuse_bare_cr(octets: &[u8], fields: &[Field]) -> Result<()> {
         return Ok(());
     };
     let what = match octets.contains(&b'\n') {
-        true => format!("the field `{}` contains a CR without LF", field.name),
+        true => format!(
+            "the field `{}` contains a CR without LF",
+            String::from_utf8_lossy(field.name().unwrap_or_default())
+        ),
         false => "the lines of the message end in CR alone".to_owned(),
     };
-    Err(malformed(what)
+    Err(Fault::malformed(what)
         .hint("lines end in CRLF, or all of them in LF")
         .into())
 }
@@ -440,12 +408,12 @@ fn refuse_late_header(octets: &[u8]) -> Result<()> {
         "Message-ID",
         "MIME-Version",
     ];
-    let is_usual = |f: &&Field| usual.iter().any(|name| f.is(name));
+    let is_usual = |f: &&Field<'_>| usual.iter().any(|name| f.is(name));
     let is_header = at > 0
         && read_fields(&octets[at..])
             .is_ok_and(|fields| fields.iter().filter(is_usual).nth(1).is_some());
     match is_header {
-        true => Err(malformed(
+        true => Err(Fault::malformed(
             "the message begins with an empty line, which ends its header before From and To",
         )
         .hint("remove the empty line")
@@ -483,7 +451,7 @@ fn from_field(sender: &str, name: Option<&str>) -> Result<String> {
     }
     let address = sender
         .parse()
-        .map_err(|e| malformed(format!("`{sender}` is not an e-mail address: {e}")))?;
+        .map_err(|e| Fault::malformed(format!("`{sender}` is not an e-mail address: {e}")))?;
     let mut headers = Headers::new();
     headers.set(From::from(Mailboxes::from(Mailbox::new(
         name.map(str::to_owned),
@@ -506,6 +474,7 @@ fn new_message_id(domain: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
     use proptest::prelude::*;
 
     fn read(text: &str) -> Draft {
@@ -625,7 +594,10 @@ mod tests {
         let draft =
             Draft::read(b"From: J\xf6rg <root>\nTo: J\xf6rg <a@x.example>\n\n".to_vec()).unwrap();
         assert_eq!(draft.recipients().unwrap(), ["a@x.example"]);
-        assert_eq!(name_in(&draft.value(&draft.fields[0])), "J\u{f6}rg");
+        assert_eq!(
+            name_in(&draft.value(&draft.fields().next().unwrap())),
+            "J\u{f6}rg"
+        );
         let draft = Draft::read(b"To: j\xf6rg@x.example\n\n".to_vec()).unwrap();
         let err = draft.recipients().unwrap_err();
         assert!(err.to_string().contains("neither ASCII nor UTF-8"), "{err}");
