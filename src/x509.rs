@@ -69,7 +69,7 @@ impl Identity {
         passphrase: Option<&Secret>,
     ) -> Result<Identity, Fault> {
         let file = File::read("certificate", certificate)?;
-        let pfx = match file.is_pem() {
+        let pfx = match is_pem(&file.octets) {
             true => None,
             false => Some(file.pkcs12(passphrase)?),
         };
@@ -125,7 +125,7 @@ pub fn end_of(
     passphrase: impl FnOnce() -> Option<Secret>,
 ) -> Option<Timestamp> {
     let file = File::read("certificate", certificate).ok()?;
-    let certificate = match file.is_pem() {
+    let certificate = match is_pem(&file.octets) {
         true => own_of(X509::stack_from_pem(&file.octets).ok()?)?,
         false => file.pkcs12(passphrase().as_ref()).ok()?.cert?,
     };
@@ -217,14 +217,6 @@ impl<'a> File<'a> {
         cannot(self.setting, self.path, why)
     }
 
-    fn is_pem(&self) -> bool {
-        self.holds(b"-----BEGIN ")
-    }
-
-    fn holds(&self, text: &[u8]) -> bool {
-        self.octets.windows(text.len()).any(|part| part == text)
-    }
-
     fn pkcs12(&self, passphrase: Option<&Secret>) -> Result<ParsedPkcs12_2, Fault> {
         let pfx = Pkcs12::from_der(&self.octets)
             .map_err(|_| self.cannot("it is neither PEM nor PFX (PKCS #12)"))?;
@@ -247,7 +239,7 @@ impl<'a> File<'a> {
     }
 
     fn pem_key(&self, passphrase: Option<&Secret>) -> Result<PKey<Private>, Fault> {
-        if !self.holds(b"PRIVATE KEY-----") {
+        if !holds(&self.octets, b"PRIVATE KEY-----") {
             let fault = self.cannot("it contains no private key (-----BEGIN PRIVATE KEY-----)");
             return Err(match self.setting {
                 "certificate" => fault.hint("name the file of the key: --private-key PEM"),
@@ -266,11 +258,7 @@ impl<'a> File<'a> {
         key.map_err(|e| match (asked.get(), passphrase) {
             (true, None) => self.needs_passphrase("its private key is encrypted"),
             (true, Some(_)) => self.cannot("the passphrase does not open its private key"),
-            (false, _) => {
-                let reason = e.errors().last().and_then(|e| e.reason());
-                let reason = reason.unwrap_or("OpenSSL does not say why");
-                self.cannot(&format!("its private key is damaged ({reason})"))
-            }
+            (false, _) => self.cannot(&format!("its private key is damaged ({})", reason(&e))),
         })
     }
 
@@ -278,6 +266,20 @@ impl<'a> File<'a> {
         self.cannot(&format!("{why}, and no passphrase is set"))
             .cause(Cause::NoPassphrase)
     }
+}
+
+fn is_pem(octets: &[u8]) -> bool {
+    holds(octets, b"-----BEGIN ")
+}
+
+fn holds(octets: &[u8], text: &[u8]) -> bool {
+    octets.windows(text.len()).any(|part| part == text)
+}
+
+/// Why OpenSSL cannot do something, in its own words.
+pub fn reason(err: &ErrorStack) -> &str {
+    let last = err.errors().last().and_then(|e| e.reason());
+    last.unwrap_or("OpenSSL does not say why")
 }
 
 fn rsa(key: &PKeyRef<Private>) -> Result<(), String> {

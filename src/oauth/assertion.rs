@@ -4,7 +4,7 @@
 use crate::digest;
 use crate::fault::Fault;
 use crate::secret::Secret;
-use crate::x509::Identity;
+use crate::x509::{self, Identity};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::error::ErrorStack;
@@ -110,9 +110,10 @@ fn signed(identity: &Identity, form: Form, payload: &Value) -> Result<String, Fa
         Ok(jwt)
     };
     sign().map_err(|e| {
-        let reason = e.errors().last().and_then(|e| e.reason());
-        let reason = reason.unwrap_or("OpenSSL does not say why");
-        Fault::config(format!("cannot sign with the private key: {reason}"))
+        Fault::config(format!(
+            "cannot sign with the private key: {}",
+            x509::reason(&e)
+        ))
     })
 }
 

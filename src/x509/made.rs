@@ -1,6 +1,6 @@
 //! New certificates: made here, and put where the one before them is.
 
-use super::{Identity, LARGEST_FILE};
+use super::{Identity, LARGEST_FILE, holds, is_pem, reason};
 use crate::digest;
 use crate::fault::Fault;
 use crate::files;
@@ -227,18 +227,8 @@ fn octets_of(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
     files::read_plain(path, LARGEST_FILE).map_err(|e| files::cannot("read", path, &e))
 }
 
-fn is_pem(octets: &[u8]) -> bool {
-    holds(octets, b"-----BEGIN ")
-}
-
-fn holds(octets: &[u8], text: &[u8]) -> bool {
-    octets.windows(text.len()).any(|part| part == text)
-}
-
 fn cannot(what: &str, err: &ErrorStack) -> Fault {
-    let reason = err.errors().last().and_then(|e| e.reason());
-    let reason = reason.unwrap_or("OpenSSL does not say why");
-    Fault::bug(format!("cannot {what}: {reason}"))
+    Fault::bug(format!("cannot {what}: {}", reason(err)))
 }
 
 #[cfg(test)]
