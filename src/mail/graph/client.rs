@@ -19,8 +19,8 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -42,8 +42,9 @@ pub struct Client {
     pub(super) root: Url,
     /// The mailbox: an address or GUID.
     pub user: String,
-    /// With what a server may repeat and nobody may see.
-    token: Mutex<(Secret, Arc<Mask>)>,
+    token: Secret,
+    /// What a server may repeat and nobody may see: the token, and the one before it.
+    mask: Mask,
     /// No call before this time.
     not_before: Mutex<Option<Instant>>,
     /// The token has been accepted.
@@ -84,7 +85,8 @@ impl Client {
             agent,
             root: url,
             user: user.to_owned(),
-            token: Mutex::new(masked(token, None)),
+            mask: Mask::new([token.clone()]),
+            token,
             not_before: Mutex::new(None),
             known_good: AtomicBool::new(false),
         })
@@ -94,9 +96,9 @@ impl Client {
         self.root.host_str().unwrap_or_default()
     }
 
-    pub fn set_token(&self, token: Secret) {
-        let mut kept = locked(&self.token);
-        *kept = masked(token, Some(kept.0.clone()));
+    pub fn set_token(&mut self, token: Secret) {
+        let before = std::mem::replace(&mut self.token, token.clone());
+        self.mask = Mask::new([before, token]);
     }
 
     /// An address below the mailbox. Each segment is encoded as a whole, for ids are a server's
@@ -136,7 +138,7 @@ impl Client {
         body: Body<'_>,
         id: &str,
     ) -> Result<Request<Vec<u8>>, Fault> {
-        let bearer = format!("Bearer {}", self.token().expose());
+        let bearer = format!("Bearer {}", self.token.expose());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
             let what = "the access token contains characters that no token has";
             Fault::no_access(what)
@@ -416,22 +418,12 @@ impl Client {
 
     /// A refusal that does not repeat the token.
     pub fn masked(&self, refusal: Refusal) -> Refusal {
-        refusal.without(&self.mask())
+        refusal.without(&self.mask)
     }
 
     /// A server's words without the token.
     pub fn hidden(&self, words: &str) -> String {
-        self.mask().hide(words)
-    }
-
-    fn mask(&self) -> Arc<Mask> {
-        let token = locked(&self.token);
-        Arc::clone(&token.1)
-    }
-
-    fn token(&self) -> Secret {
-        let token = locked(&self.token);
-        token.0.clone()
+        self.mask.hide(words)
     }
 
     /// What Microsoft's support finds a call by.
@@ -445,12 +437,6 @@ impl Client {
         self.request_id(response)
             .map_or_else(String::new, |id| format!(" (request-id {id})"))
     }
-}
-
-/// A token with the mask of it and of the one before.
-fn masked(token: Secret, before: Option<Secret>) -> (Secret, Arc<Mask>) {
-    let mask = Mask::new(before.into_iter().chain([token.clone()]));
-    (token, Arc::new(mask))
 }
 
 /// An address for the trace: without the long tokens of paging.

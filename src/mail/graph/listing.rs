@@ -133,53 +133,63 @@ pub fn list(
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
-    let fault = |failure| client.fault("cannot list the messages", failure);
     // What was not selected before may be now, wherever it is: no mark is of use.
     let mark = query.after.as_deref().and_then(read_mark);
-    if let Some((began, link)) = mark.filter(|_| query.select.is_none())
-        // One that began in the future is of a clock that was set back since.
-        && now.checked_sub(began).is_some_and(|age| age < ROUND)
-        && let Ok(url) = client.link(link)
-    {
-        match Walk::new(client, url, query).follow(page)? {
+    let goes_on = mark
+        .filter(|_| query.select.is_none())
+        .and_then(|(began, link)| {
+            // One that began in the future is of a clock that was set back since.
+            let is_recent = now.checked_sub(began).is_some_and(|age| age < ROUND);
+            Some((began, client.link(link).ok().filter(|_| is_recent)?))
+        });
+    let all = || Walk::new(client, whole(client, folder, query), query, query.detail);
+    let (mut began, mut walk, mut may_begin_anew) = match goes_on {
+        Some((began, url)) => (began, Walk::new(client, url, query, None), true),
+        None => (now, all(), false),
+    };
+    loop {
+        match walk.next() {
             // The state is lost, or of a folder that another of the same name has replaced:
             // everything is listed again, and what is known is known.
             Err(Failure::Refused(refusal))
-                if matches!(
-                    refusal.meaning(),
-                    Meaning::SyncStateLost | Meaning::Gone | Meaning::Other
-                ) => {}
-            walked => return Ok(write_mark(began, walked.map_err(fault)?)),
+                if may_begin_anew
+                    && matches!(
+                        refusal.meaning(),
+                        Meaning::SyncStateLost | Meaning::Gone | Meaning::Other
+                    ) =>
+            {
+                (began, walk, may_begin_anew) = (now, all(), false);
+            }
+            next => match next.map_err(|e| client.fault("cannot list the messages", e))? {
+                Some(found) => page(found)?,
+                None => return Ok(walk.delta.map(|link| format!("{began} {link}"))),
+            },
         }
     }
+}
+
+/// The first page of all that a query asks for.
+fn whole(client: &Client, folder: &str, query: &Query) -> Url {
     let select = select(query.detail);
     let filter = filter(query);
-    let url = match filter.is_empty() {
-        // A delta query with a filter gives 5,000 messages at most, this one all.
-        false => {
-            // With other conditions the service may refuse to sort.
-            let order = match query.select {
-                None => "&$orderby=receivedDateTime",
-                Some(_) => "",
-            };
-            let mut url = client.url(&["mailFolders", folder, "messages"]);
-            url.set_query(Some(&format!(
-                "{select}&$filter={}{order}&$top={}",
-                filter.join("%20and%20"),
-                PAGE_SIZES[0]
-            )));
-            url
-        }
-        true => {
-            let mut url = client.url(&["mailFolders", folder, "messages", "delta"]);
-            url.set_query(Some(&select));
-            url
-        }
+    if filter.is_empty() {
+        let mut url = client.url(&["mailFolders", folder, "messages", "delta"]);
+        url.set_query(Some(&select));
+        return url;
+    }
+    // A delta query with a filter gives 5,000 messages at most, this one all. With other conditions
+    // the service may refuse to sort.
+    let order = match query.select {
+        None => "&$orderby=receivedDateTime",
+        Some(_) => "",
     };
-    let mut walk = Walk::new(client, url, query);
-    walk.detail = query.detail;
-    let walked = walk.follow(page)?;
-    Ok(write_mark(now, walked.map_err(fault)?))
+    let mut url = client.url(&["mailFolders", folder, "messages"]);
+    url.set_query(Some(&format!(
+        "{select}&$filter={}{order}&$top={}",
+        filter.join("%20and%20"),
+        PAGE_SIZES[0]
+    )));
+    url
 }
 
 /// The conditions of a query, by which the service gives no less than is wanted.
@@ -299,10 +309,7 @@ pub fn with_message_id(client: &Client, folder: &str, id: &str) -> Result<usize,
     Ok(page.value.len())
 }
 
-fn write_mark(began: u64, link: Option<String>) -> Option<String> {
-    link.map(|link| format!("{began} {link}"))
-}
-
+/// When the round of a mark began, and its link.
 fn read_mark(mark: &str) -> Option<(u64, &str)> {
     let (began, link) = mark.split_once(' ')?;
     Some((began.parse().ok()?, link))
@@ -311,8 +318,10 @@ fn read_mark(mark: &str) -> Option<(u64, &str)> {
 /// The way along the links from page to page. What it remembers of a page is eight octets.
 struct Walk<'a> {
     client: &'a Client,
-    /// The page to come.
-    url: Url,
+    /// The page to come; `None` behind the last.
+    url: Option<Url>,
+    /// From where to go on next time, once the last page is there.
+    delta: Option<String>,
     since: Option<String>,
     /// What the entries tell, where they were asked to.
     detail: Option<Detail>,
@@ -325,20 +334,14 @@ struct Walk<'a> {
     without_news: usize,
 }
 
-/// What comes after a page.
-enum Then {
-    Next,
-    /// Nothing; next time goes on from here.
-    End(Option<String>),
-}
-
 impl<'a> Walk<'a> {
-    fn new(client: &'a Client, first: Url, query: &Query) -> Walk<'a> {
+    fn new(client: &'a Client, first: Url, query: &Query, detail: Option<Detail>) -> Walk<'a> {
         Walk {
             client,
-            url: first,
+            url: Some(first),
+            delta: None,
             since: query.since.map(|day| format!("{day}T00:00:00Z")),
-            detail: None,
+            detail,
             hasher: RandomState::new(),
             seen: HashSet::new(),
             pages: 0,
@@ -348,31 +351,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Hands over each page; gives the link to go on from next time. The outer error is that of
-    /// `page`.
-    fn follow(mut self, page: &mut mail::Page<'_>) -> Result<Result<Option<String>, Failure>> {
-        loop {
-            let (found, then) = match self.next() {
-                Ok(next) => next,
-                Err(failure) => return Ok(Err(failure)),
-            };
-            page(found)?;
-            if let Then::End(link) = then {
-                return Ok(Ok(link));
-            }
-        }
-    }
-
-    /// The next page, and what comes after it.
-    fn next(&mut self) -> Result<(Vec<Listed>, Then), Failure> {
-        let link = self.hasher.hash_one(self.url.as_str());
+    /// The next page; `None` behind the last.
+    fn next(&mut self) -> Result<Option<Vec<Listed>>, Failure> {
+        let Some(url) = self.url.take() else {
+            return Ok(None);
+        };
+        let link = self.hasher.hash_one(url.as_str());
         if !self.seen.insert(link)
             || self.pages >= MOST_PAGES
             || self.without_news > MOST_WITHOUT_NEWS
         {
             return Err(self.client.endless("messages"));
         }
-        let page = page(self.client, &self.url)?;
+        let page = page(self.client, &url)?;
         self.pages += 1;
         self.entries += page.value.len();
         self.octets += page.value.iter().map(|e| e.id.len()).sum::<usize>();
@@ -388,12 +379,10 @@ impl<'a> Walk<'a> {
             found.extend(self.listed(entry)?);
         }
         match page.next {
-            Some(next) => {
-                self.url = self.client.link(&next)?;
-                Ok((found, Then::Next))
-            }
-            None => Ok((found, Then::End(page.delta))),
+            Some(next) => self.url = Some(self.client.link(&next)?),
+            None => self.delta = page.delta,
         }
+        Ok(Some(found))
     }
 
     /// A message as it is handed over, unless it is of an earlier day than wanted.

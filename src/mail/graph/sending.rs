@@ -92,7 +92,7 @@ impl Transport for Graph<'_> {
 impl Graph<'_> {
     /// The request that sends. After it nothing is certain but by its answer.
     fn post(
-        &self,
+        &mut self,
         path: &[&str],
         mime: Option<&[u8]>,
         message_id: Option<String>,
@@ -180,7 +180,7 @@ impl Graph<'_> {
 
     /// A draft without the attachments, these one by one, and then the draft is sent. Until then
     /// nothing has gone out, and a draft that fails is taken away again.
-    fn by_draft(&self, apart: &Apart) -> Result<Receipt> {
+    fn by_draft(&mut self, apart: &Apart) -> Result<Receipt> {
         let attachments = &apart.attachments;
         if let Some(large) = attachments.iter().find(|a| a.octets.len() > LARGEST) {
             return Ok(not_sent(format!(
