@@ -72,6 +72,14 @@ impl<'w> Wanted<'w> {
             writes: false,
         }
     }
+
+    /// What the state knows the way by: another server may have another app.
+    fn way_name(&self) -> WayName<'w> {
+        WayName::Reading {
+            mailbox: self.name,
+            server: &self.entry.incoming.name,
+        }
+    }
 }
 
 /// A mailbox, opened one way or the other.
@@ -119,14 +127,13 @@ impl<'a> Mailboxes<'a> {
         stale_token: bool,
         way: &Cell<ReadWay>,
     ) -> Result<Opened> {
-        let server = wanted.entry.incoming;
-        let only = match server.via {
+        let only = match wanted.entry.incoming.via {
             IncomingVia::Imap => ReadWay::Imap,
             IncomingVia::Graph => ReadWay::Graph,
-            IncomingVia::Auto => return self.open_either(wanted, server, stale_token, way),
+            IncomingVia::Auto => return self.open_either(wanted, stale_token, way),
         };
         way.set(only);
-        self.open_by(wanted, server, only, stale_token)
+        self.open_by(wanted, only, stale_token)
     }
 
     /// What the state knows the app, or the person's account in it, by that signs in to read a
@@ -144,11 +151,10 @@ impl<'a> Mailboxes<'a> {
     /// Forgets the way that `auto` found, because it failed with `err`. True if another try may
     /// find a better one.
     fn forget(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<bool> {
-        let server = wanted.entry.incoming;
-        if server.via != IncomingVia::Auto || !is_about_the_way(err) {
+        if wanted.entry.incoming.via != IncomingVia::Auto || !is_about_the_way(err) {
             return Ok(false);
         }
-        let name = name(wanted, server);
+        let name = wanted.way_name();
         let known = self.store.way(name)?.is_some();
         self.store.forget_way(name)?;
         Ok(known)
@@ -173,11 +179,10 @@ impl<'a> Mailboxes<'a> {
     fn open_either(
         &self,
         wanted: &Wanted<'_>,
-        server: &Incoming<'_>,
         stale_token: bool,
         way: &Cell<ReadWay>,
     ) -> Result<Opened> {
-        let name = name(wanted, server);
+        let name = wanted.way_name();
         let address = wanted.name;
         let observer = &self.means.observer;
         if let Some(known) = self.store.way(name)? {
@@ -190,7 +195,7 @@ impl<'a> Mailboxes<'a> {
                 known.way, known.reason
             ));
             way.set(found);
-            match self.open_by(wanted, server, found, stale_token) {
+            match self.open_by(wanted, found, stale_token) {
                 Err(err) if is_about_the_way(&err) => self.store.forget_way(name)?,
                 opened => return opened,
             }
@@ -198,7 +203,7 @@ impl<'a> Mailboxes<'a> {
         let mut refusals: Vec<(ReadWay, anyhow::Error)> = Vec::new();
         for found in ReadWay::of(IncomingVia::Auto).iter().copied() {
             way.set(found);
-            match self.try_way(wanted, server, found, stale_token) {
+            match self.try_way(wanted, found, stale_token) {
                 Ok((opened, why)) => {
                     let mut reason = format!("{why} and the mailbox opened");
                     for (other, err) in &refusals {
@@ -231,16 +236,16 @@ impl<'a> Mailboxes<'a> {
     fn try_way(
         &self,
         wanted: &Wanted<'_>,
-        server: &Incoming<'_>,
         way: ReadWay,
         stale_token: bool,
     ) -> Result<(Opened, String)> {
         let token = self.token(wanted.entry, way, stale_token)?;
         let purpose = way.purpose(wanted.writes);
-        let permission = Permission::of(&token, server.authentication, purpose);
+        let authentication = wanted.entry.incoming.authentication;
+        let permission = Permission::of(&token, authentication, purpose);
         let by_exchange = matches!(permission, Permission::Missing(_))
             && way == ReadWay::Graph
-            && server.authentication == Authentication::OauthService;
+            && authentication == Authentication::OauthService;
         let reason = match permission {
             Permission::Held(permission) => format!("the token has {permission}"),
             Permission::Missing(_) if by_exchange => {
@@ -249,7 +254,7 @@ impl<'a> Mailboxes<'a> {
             }
             Permission::Missing(fault) => return Err(fault.into()),
         };
-        let mut opened = self.connect_to(wanted, server, way, token)?;
+        let mut opened = self.connect_to(wanted, way, token)?;
         // Exchange refuses some mailboxes only after the sign-in.
         opened.mailbox().open("INBOX", false).map_err(|mut err| {
             if let Some(fault) = err.downcast_mut::<Fault>()
@@ -274,24 +279,13 @@ impl<'a> Mailboxes<'a> {
         Ok(self.access.mailbox_access(entry, way.resource())?.secret)
     }
 
-    fn open_by(
-        &self,
-        wanted: &Wanted<'_>,
-        server: &Incoming<'_>,
-        way: ReadWay,
-        stale_token: bool,
-    ) -> Result<Opened> {
+    fn open_by(&self, wanted: &Wanted<'_>, way: ReadWay, stale_token: bool) -> Result<Opened> {
         let token = self.token(wanted.entry, way, stale_token)?;
-        self.connect_to(wanted, server, way, token)
+        self.connect_to(wanted, way, token)
     }
 
-    fn connect_to(
-        &self,
-        wanted: &Wanted<'_>,
-        server: &Incoming<'_>,
-        way: ReadWay,
-        token: Secret,
-    ) -> Result<Opened> {
+    fn connect_to(&self, wanted: &Wanted<'_>, way: ReadWay, token: Secret) -> Result<Opened> {
+        let server = wanted.entry.incoming;
         let name = match way {
             ReadWay::Imap => wanted.name,
             ReadWay::Graph => wanted.graph_name,
@@ -350,14 +344,6 @@ impl<'a> Mailboxes<'a> {
                 ))
             }
         })
-    }
-}
-
-/// What the state knows a mailbox's way by: another server may have another app.
-fn name<'a>(wanted: &Wanted<'a>, server: &'a Incoming<'a>) -> WayName<'a> {
-    WayName::Reading {
-        mailbox: wanted.name,
-        server: &server.name,
     }
 }
 

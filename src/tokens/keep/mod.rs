@@ -275,8 +275,7 @@ impl<'a> Tokens<'a> {
         drop(settled);
         let in_database = !misplaced.is_empty();
         for (key, trace) in self.store.token_traces_of_all("")? {
-            let suits = Vault::decode(&trace.place).is_some_and(|v| v.suits(self.wanted));
-            if !suits && !misplaced.contains(&key) {
+            if !self.suits(&trace) && !misplaced.contains(&key) {
                 misplaced.push(key);
             }
         }
@@ -343,10 +342,13 @@ impl<'a> Tokens<'a> {
     /// True if nothing of this key is elsewhere than the configuration wants it.
     fn is_settled(&self, key: &TokenKey) -> Result<bool> {
         let here = self.store.token(key)?.is_some_and(|r| r.secret.is_some());
-        let suits = |trace: &Trace| {
-            Vault::decode(&trace.place).is_some_and(|vault| vault.suits(self.wanted))
-        };
-        Ok(!here && self.store.token_traces(key)?.iter().all(suits))
+        let traces = self.store.token_traces(key)?;
+        Ok(!here && traces.iter().all(|trace| self.suits(trace)))
+    }
+
+    /// True if the configuration lets a token stay there.
+    fn suits(&self, trace: &Trace) -> bool {
+        Vault::decode(&trace.place).is_some_and(|vault| vault.suits(self.wanted))
     }
 
     /// The newest token of this key, wherever it is: after a crash, or where a store could not
