@@ -2,12 +2,16 @@
 //!
 //! The library (3.0.0-alpha.15) panics on some legal answers, loses its place after those that its
 //! parser does not know, overflows the stack on nested lists, reads without a bound, and forgets
-//! the words of a BYE. Its AUTHENTICATE needs a machine of regular expressions, which is half a
-//! megabyte of the program, so `connect` signs in, and the LOGIN that opens its session is answered
-//! here. So it gets one line at a time, and of these only the tagged line and the two facts that it
-//! wants about a folder, each rewritten from what was understood; the rest is noted by the [`Wire`]
-//! and kept from it. Nothing is left in the library's own buffer after a tagged line, so that other
-//! commands can use the stream in between.
+//! the words of a BYE. So it gets one line at a time, and of these only the tagged line and the two
+//! facts that it wants about a folder, each rewritten from what was understood; the rest is noted by
+//! the [`Wire`] and kept from it. Nothing is left in the library's own buffer after a tagged line, so
+//! that other commands can use the stream in between.
+//!
+//! A session comes from its `login` or its `authenticate` alone. `authenticate` reads each challenge
+//! with a regular expression, and no feature of it does without: who calls it links `regex`, which
+//! nothing else in the program needs and which is half a megabyte of it. What is rewritten here on
+//! the way cannot change that, for a linker goes by what may be called. So [`super::connect`] signs
+//! in, and the LOGIN that opens the session is answered here and never sent.
 
 use super::line::{self, Line, Status};
 use super::wire::{Cut, Wire};
