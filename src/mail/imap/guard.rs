@@ -16,79 +16,60 @@
 use super::line::{self, Line, Status};
 use super::wire::{Cut, Wire};
 use std::cell::RefCell;
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::rc::Rc;
-
-/// The command of the library that is in progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Folder,
-    Other,
-}
 
 pub struct Guard {
     wire: Rc<RefCell<Wire>>,
-    asked: Asked,
+    /// The tag of the command in progress, and whether that opens a folder.
     tag: Vec<u8>,
+    opens_folder: bool,
+    /// What the library has written, and what it is to read.
     out: Vec<u8>,
+    ready: Cursor<Vec<u8>>,
     line: Vec<u8>,
-    ready: Vec<u8>,
-    given: usize,
 }
 
 impl Guard {
     pub fn new(wire: Rc<RefCell<Wire>>) -> Guard {
         Guard {
             wire,
-            asked: Asked::Other,
             tag: Vec::new(),
+            opens_folder: false,
             out: Vec::new(),
+            ready: Cursor::default(),
             line: Vec::new(),
-            ready: Vec::new(),
-            given: 0,
         }
     }
 
     /// Reads on until there is a line for the library.
-    fn next_line(&mut self) -> Result<(), Cut> {
-        let wire = Rc::clone(&self.wire);
-        let mut wire = wire.borrow_mut();
-        self.ready.clear();
-        self.given = 0;
-        while self.ready.is_empty() {
+    fn next_line(&mut self) -> Result<Vec<u8>, Cut> {
+        let mut wire = self.wire.borrow_mut();
+        loop {
             let longest = wire.limits.line;
             wire.read_response(&mut self.line, longest)?;
             let parsed = Line::parse(&self.line);
-            if let Some((tag, status)) = wire.note(parsed)? {
-                if tag != self.tag {
-                    return Err(Cut::Disorder(format!(
-                        "an answer to `{}` instead of `{}`",
-                        wire.text(tag),
-                        String::from_utf8_lossy(&self.tag)
-                    )));
-                }
+            let tag = String::from_utf8_lossy(&self.tag);
+            if let Some(status) = wire.note_untagged(parsed, &tag)? {
                 let Line::Tagged { words, .. } = parsed else {
                     continue;
                 };
-                self.ready.extend_from_slice(tag);
-                self.ready.extend_from_slice(plain_status(status, words));
-                self.asked = Asked::Other;
-                continue;
+                return Ok([&self.tag, plain_status(status, words)].concat());
             }
-            match (self.asked, parsed) {
-                (_, Line::More(_)) => {
+            match parsed {
+                Line::More(_) => {
                     return Err(Cut::Disorder(
                         "a continuation request at the wrong time".into(),
                     ));
                 }
-                (Asked::Folder, Line::Data { number, kind, rest }) => match number {
+                Line::Data { number, kind, rest } if self.opens_folder => match number {
                     Some(n) if kind.eq_ignore_ascii_case(b"EXISTS") => {
-                        self.ready = format!("* {n} EXISTS\r\n").into_bytes();
+                        return Ok(format!("* {n} EXISTS\r\n").into_bytes());
                     }
                     None if kind.eq_ignore_ascii_case(b"OK") => {
                         let uid_validity = line::code(rest, b"UIDVALIDITY").and_then(line::number);
                         if let Some(n) = uid_validity.filter(|&n| n > 0) {
-                            self.ready = format!("* OK [UIDVALIDITY {n}] valid\r\n").into_bytes();
+                            return Ok(format!("* OK [UIDVALIDITY {n}] valid\r\n").into_bytes());
                         }
                     }
                     _ => {}
@@ -96,7 +77,6 @@ impl Guard {
                 _ => {}
             }
         }
-        Ok(())
     }
 
     /// Sends what the library wrote, in one piece, and sees what it asks.
@@ -108,15 +88,10 @@ impl Guard {
         self.tag = tag.to_vec();
         let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
         if is(b"LOGIN") {
-            self.ready = [tag, plain_status(Status::Ok, b"")].concat();
-            self.given = 0;
+            self.ready = Cursor::new([tag, plain_status(Status::Ok, b"")].concat());
             return Ok(());
         }
-        self.asked = if is(b"SELECT") || is(b"EXAMINE") {
-            Asked::Folder
-        } else {
-            Asked::Other
-        };
+        self.opens_folder = is(b"SELECT") || is(b"EXAMINE");
         let mut wire = self.wire.borrow_mut();
         wire.begin();
         wire.send(&out, &String::from_utf8_lossy(line))
@@ -147,13 +122,12 @@ fn plain_status(status: Status, words: &[u8]) -> &'static [u8] {
 
 impl Read for Guard {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.ready.len() {
-            self.next_line().map_err(|cut| self.keep(cut))?;
+        let is_read = self.ready.position() == self.ready.get_ref().len() as u64;
+        if is_read {
+            let line = self.next_line().map_err(|cut| self.keep(cut))?;
+            self.ready = Cursor::new(line);
         }
-        let n = out.len().min(self.ready.len() - self.given);
-        out[..n].copy_from_slice(&self.ready[self.given..self.given + n]);
-        self.given += n;
-        Ok(n)
+        self.ready.read(out)
     }
 }
 
