@@ -60,10 +60,12 @@ pub trait Screen {
 }
 
 impl Access<'_> {
-    /// Signs in who must sign in by hand for what a name stands for.
+    /// Signs in who must sign in by hand for what a name stands for, and keeps the tokens: those for
+    /// `resource` or, without one, for what the mailbox is read through.
     ///
     /// # Errors
-    /// As [`Access::login`]; `Usage` for an incoming server, which is nobody's mailbox.
+    /// As [`Access::mailbox_access`]; `Usage` where no person signs in, or for an incoming server,
+    /// which is nobody's mailbox.
     pub fn login_of(
         &self,
         subject: &Subject<'_>,
@@ -71,35 +73,27 @@ impl Access<'_> {
         how: How,
         screen: &dyn Screen,
     ) -> Result<SignedIn> {
-        match subject {
+        let wanted = match subject {
             Subject::Incoming(server) => Err(Fault::usage(format!(
                 "`{}` is a server, but a person signs in for a mailbox",
                 server.name
             ))
             .hint("use a queue or an address: queuemail token login ADDRESS")
             .into()),
-            Subject::Outgoing(server) => self.sending_login(server, None, how, screen),
-            Subject::Mailbox(entry) => match (resource, entry.outgoing) {
-                (Some(Resource::Smtp), Some(server)) => {
-                    self.sending_login(server, Some(entry), how, screen)
-                }
-                _ => self.login(entry, resource, how, screen),
-            },
-        }
+            Subject::Outgoing(server) => self.login_to_send(server, None),
+            Subject::Mailbox(entry) => self.login_to_mailbox(entry, resource),
+        };
+        self.sign_in_by_hand(wanted?, how, screen)
     }
 
-    /// Signs the account that reads a mailbox in and keeps its tokens, for `resource` or, without
-    /// one, for what the mailbox is read through.
-    ///
-    /// # Errors
-    /// As [`Access::mailbox_access`]; `Usage` where no person signs in to that server.
-    fn login(
+    fn login_to_mailbox<'w>(
         &self,
-        entry: &MailboxEntry<'_>,
+        entry: &MailboxEntry<'w>,
         resource: Option<Resource>,
-        how: How,
-        screen: &dyn Screen,
-    ) -> Result<SignedIn> {
+    ) -> Result<Wanted<'w>> {
+        if let (Some(Resource::Smtp), Some(server)) = (resource, entry.outgoing) {
+            return self.login_to_send(server, Some(entry));
+        }
         let usual = match entry.incoming.via {
             IncomingVia::Graph => Resource::Graph,
             _ => Resource::Imap,
@@ -111,31 +105,22 @@ impl Access<'_> {
             && let Some(server) = entry.outgoing
             && entry.signs_in_apart(server)
         {
-            return self.sending_login(server, Some(entry), how, screen);
+            return self.login_to_send(server, Some(entry));
         }
-        self.sign_in_by_hand(wanted, how, screen)
+        Ok(wanted)
     }
 
-    /// The same of the account that `outgoing` sends with for `sender`.
-    ///
-    /// # Errors
-    /// As [`Access::login`].
-    fn sending_login<'w>(
+    /// Of the account that `outgoing` sends with for `sender`.
+    fn login_to_send<'w>(
         &self,
         outgoing: &'w Outgoing<'w>,
         sender: Option<&MailboxEntry<'w>>,
-        how: How,
-        screen: &dyn Screen,
-    ) -> Result<SignedIn> {
+    ) -> Result<Wanted<'w>> {
         let resource = match outgoing.via {
             OutgoingVia::Graph => Resource::Graph,
             _ => Resource::Smtp,
         };
-        self.sign_in_by_hand(
-            self.sending_wanted(outgoing, sender, resource)?,
-            how,
-            screen,
-        )
+        self.sending_wanted(outgoing, sender, resource)
     }
 
     /// True if `sender` is to send through `outgoing`, and cannot before a person signs in for it.

@@ -158,11 +158,7 @@ impl Files<'_> {
             let whole = form(new.both_in_pem(self.passphrase_of(&here)))?;
             return files::rewrite(self.certificate, &whole);
         };
-        let alone = Zeroizing::new(
-            new.certificate
-                .to_pem()
-                .map_err(|e| cannot("write a certificate", &e))?,
-        );
+        let alone = form(new.certificate.to_pem().map(Zeroizing::new))?;
         let both = [&alone[..], &here[..]].concat();
         let key = form(new.key_in_pem(self.passphrase_of(&octets_of(key_file)?)))?;
         files::rewrite(self.certificate, &both)?;
