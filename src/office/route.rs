@@ -4,7 +4,7 @@
 use super::link::Office;
 use super::mailbox::MailboxEntry;
 use super::servers::Outgoing;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::model::{Cloud, Limits, named};
 use crate::shell;
 use std::collections::HashSet;
@@ -100,10 +100,9 @@ impl Office<'_> {
         };
         let author = author.escape_debug();
         // As Exchange's SendAsDenied: a permission is missing, here of the configuration.
-        Err(Fault::new(
-            Kind::SignIn,
-            format!("the From field of the message is `{author}`, and `{sender}` may not send for others"),
-        )
+        Err(Fault::no_access(format!(
+            "the From field of the message is `{author}`, and `{sender}` may not send for others"
+        ))
         .hint(format!(
             "put `{sender}` or another sender into From; if `{sender}` must send for `{author}` and others, as a mailing list does, set `any_from: true` for its address in the configuration"
         ))
@@ -112,22 +111,19 @@ impl Office<'_> {
 
     fn not_allowed(&self, sender: &str, entry: Option<MailboxEntry<'_>>) -> Fault {
         let fault = match entry {
-            Some(entry) => Fault::new(
-                Kind::Refused,
-                format!(
-                    "`{sender}` may not be used as a sender (queue `{}`)",
-                    entry.queue.name
-                ),
-            )
+            Some(entry) => Fault::refused(format!(
+                "`{sender}` may not be used as a sender (queue `{}`)",
+                entry.queue.name
+            ))
             .hint(format!(
                 "to allow it: queuemail queue set {} --address {} --sender",
                 shell::quote(&entry.queue.name),
                 shell::quote(sender)
             )),
-            None => Fault::new(
-                Kind::Refused,
-                format!("no queue has the sender `{}`", sender.escape_debug()),
-            ),
+            None => Fault::refused(format!(
+                "no queue has the sender `{}`",
+                sender.escape_debug()
+            )),
         };
         let allowed: Vec<&str> = self.senders().map(|e| e.address.address.as_str()).collect();
         fault.hint(match allowed[..] {
@@ -211,6 +207,7 @@ pub fn is_local(address: &str, machine: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
     use crate::model::Config;
 
     const CONFIG: &str = "

@@ -22,7 +22,7 @@ pub use copies::{Copies, Likeness};
 pub use getmail::as_in_a_name;
 pub use uids::Uids;
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::wording::words;
 use anyhow::Result;
 use std::path::Path;
@@ -112,18 +112,15 @@ fn unreadable(path: &Path, why: impl std::fmt::Display) -> Fault {
 
 /// The fault of a line, counted from 1, that is not as the program writes it.
 fn malformed(path: &Path, line: usize, why: &str) -> Fault {
-    Fault::new(
-        Kind::Malformed,
-        format!("line {line} of `{}`: {why}", path.display()),
-    )
+    Fault::malformed(format!("line {line} of `{}`: {why}", path.display()))
 }
 
 /// The fault of more messages than are read.
 fn too_many(path: &Path) -> Fault {
-    Fault::new(
-        Kind::Malformed,
-        format!("`{}` names more than {MOST} messages", path.display()),
-    )
+    Fault::malformed(format!(
+        "`{}` names more than {MOST} messages",
+        path.display()
+    ))
 }
 
 #[cfg(test)]

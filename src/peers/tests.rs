@@ -1,7 +1,7 @@
 //! The files of other programs, as these write them and as nobody should.
 
 use super::*;
-use crate::fault::kind_of;
+use crate::fault::{Kind, kind_of};
 use crate::mail::RemoteId;
 use proptest::prelude::*;
 use std::fs;

@@ -124,7 +124,7 @@ impl<'a> Registry<'a> {
         let secret = text("secretText")?;
         if secret.contains(['\r', '\n', '\0']) {
             let what = format!("`{}` gave a secret of several lines", self.client.host());
-            return Err(Fault::new(Kind::Refused, what).into());
+            return Err(Fault::refused(what).into());
         }
         Ok(NewSecret {
             secret: Secret::new(secret),

@@ -326,18 +326,16 @@ impl Work<'_> {
             .or(registered.as_ref().map(|all| all.id.clone()))
             .or(last.and_then(|last| last.object_id.clone()));
         if self.place.kind() == "secret" && registered.is_none() {
-            let fault = Fault::new(
-                Kind::SignIn,
-                format!("the app of server `{server}` may not read or renew its own secrets"),
-            );
+            let fault = Fault::no_access(format!(
+                "the app of server `{server}` may not read or renew its own secrets"
+            ));
             return Err(lacks_permission(fault, server));
         }
         if object_id.is_none() {
             let quoted = shell::quote(server);
-            return Err(Fault::new(
-                Kind::SignIn,
-                format!("the app of server `{server}` may not read its own registration, so its Object ID is not known"),
-            )
+            return Err(Fault::no_access(format!(
+                "the app of server `{server}` may not read its own registration, so its Object ID is not known"
+            ))
             .hint(format!(
                 "give it once, as the app registration shows it (Overview, Object ID): queuemail server rotate {quoted} --object-id ID"
             )));
@@ -389,7 +387,7 @@ impl Work<'_> {
                 "another program changed {} while the new credential was written there",
                 self.place.words()
             );
-            return Err(Fault::new(Kind::CannotWrite, what)
+            return Err(Fault::cannot_write(what)
                 .hint("run the same command again: it continues with the same credential")
                 .into());
         }
@@ -613,7 +611,7 @@ impl Work<'_> {
         let day: Day = date
             .to_string()
             .parse()
-            .map_err(|why: String| Fault::new(Kind::Bug, why))?;
+            .map_err(|why: String| Fault::bug(why))?;
         match self.caller.write_end(server, day) {
             // It does not tell it, and another user may be the one who writes it.
             Err(err) if self.app.secret_expires.is_none() => {
