@@ -275,6 +275,13 @@ pub fn cannot_settle(action: &AfterFetch) -> Option<&'static str> {
     }
 }
 
+/// Why messages of a folder are not moved to it: there they would get new ids, and be fetched again
+/// for ever.
+pub fn to_itself(folder: &str) -> Fault {
+    let what = format!("messages cannot be moved from folder `{folder}` to itself");
+    Fault::config(what)
+}
+
 /// Refuses to move mail to where it would be fetched again, for ever. Unless it goes by the names
 /// alone, the server may be asked for each folder: one has another name in another language.
 pub fn refuse_to_move_back(

@@ -1,5 +1,6 @@
 //! Names of folders: which of them are one, and which a person may have meant.
 
+use crate::fault::{Cause, Fault};
 use crate::output::escape;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 
@@ -33,8 +34,19 @@ pub fn same_but_for_case(a: &str, b: &str) -> bool {
     a == b || lower(a) == lower(b)
 }
 
+/// The fault of a folder that a mailbox has not; `names` are those that it has, as far as they are
+/// known.
+pub fn no_folder(mailbox: &str, folder: &str, names: &[String]) -> Fault {
+    let what = format!("no folder `{folder}` in mailbox `{mailbox}`");
+    let fault = Fault::config(what).cause(Cause::NoFolder);
+    match hint(folder, names) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
+    }
+}
+
 /// What to try instead of a name that is not among these: the near ones, else the first ones.
-pub fn hint(wanted: &str, names: &[String]) -> Option<String> {
+fn hint(wanted: &str, names: &[String]) -> Option<String> {
     let mut near: Vec<_> = names
         .iter()
         .filter(|name| !look_same(name, wanted))

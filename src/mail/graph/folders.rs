@@ -6,7 +6,7 @@
 
 use super::client::{Client, IMMUTABLE, Page, odata_text};
 use super::faults::{Failure, Meaning};
-use crate::fault::{Cause, Fault};
+use crate::fault::Fault;
 use crate::mail::names;
 use ::http::Method;
 use anyhow::Result;
@@ -243,14 +243,9 @@ fn all(client: &Client) -> Result<Vec<String>, Failure> {
 
 /// What to say of a folder that is not there.
 pub fn missing(client: &Client, name: &str) -> anyhow::Error {
-    let fault = Fault::config(format!("no folder `{name}` in mailbox `{}`", client.user))
-        .cause(Cause::NoFolder);
     // That it is missing is known also where the others cannot be listed.
-    match all(client).map(|paths| names::hint(name, &paths)) {
-        Ok(Some(hint)) => fault.hint(hint),
-        _ => fault,
-    }
-    .into()
+    let others = all(client).unwrap_or_default();
+    names::no_folder(&client.user, name, &others).into()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::client::Client;
 use super::faults::{Failure, Meaning};
 use super::folders::{self, Found};
 use crate::fault::{Fault, Scope};
-use crate::mail::{RemoteId, cannot_settle};
+use crate::mail::{RemoteId, cannot_settle, to_itself};
 use crate::model::AfterFetch;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -98,10 +98,7 @@ fn target(
         None => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
     };
     let id = found.map(|found| found.id).filter(|id| *id != open.id);
-    id.ok_or_else(|| {
-        let what = format!("messages cannot be moved from folder `{name}` to itself");
-        Fault::config(what).into()
-    })
+    id.ok_or_else(|| to_itself(name).into())
 }
 
 fn part(
@@ -111,24 +108,19 @@ fn part(
     action: &AfterFetch,
     target: Option<&str>,
 ) -> Result<Part> {
-    let id = super::text(id)?;
-    let segments = ["mailFolders", folder, "messages", id];
-    Ok(match action {
-        AfterFetch::Delete => Part {
-            method: "DELETE",
-            url: client.url(&segments),
-            body: None,
-        },
-        AfterFetch::Move(_) => Part {
-            method: "POST",
-            url: client.url(&["mailFolders", folder, "messages", id, "move"]),
-            body: Some(json!({"destinationId": target})),
-        },
-        AfterFetch::Seen | AfterFetch::Keep => Part {
-            method: "PATCH",
-            url: client.url(&segments),
-            body: Some(json!({"isRead": true})),
-        },
+    let mut segments = vec!["mailFolders", folder, "messages", super::text(id)?];
+    let (method, body) = match action {
+        AfterFetch::Delete => ("DELETE", None),
+        AfterFetch::Move(_) => {
+            segments.push("move");
+            ("POST", Some(json!({"destinationId": target})))
+        }
+        AfterFetch::Seen | AfterFetch::Keep => ("PATCH", Some(json!({"isRead": true}))),
+    };
+    Ok(Part {
+        method,
+        url: client.url(&segments),
+        body,
     })
 }
 

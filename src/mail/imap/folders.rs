@@ -10,14 +10,17 @@ pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// Gives each folder's name and the line that names it, which holds its attributes.
+/// Gives the name and the attributes of each folder, unless it is `\Noselect` or `\NonExistent`,
+/// which cannot be opened (RFC 3501 §7.2.2, RFC 5258 §3).
 fn each(wire: &mut Wire, mut folder: impl FnMut(String, &[u8])) -> Result<(), Failure> {
     let longest = wire.limits.line;
     wire.run("LIST \"\" \"*\"", longest, |line| {
         if let Some(rest) = line.untagged(b"LIST")
-            && let Some(name) = name(rest)
+            && let Some((name, attributes)) = entry(rest)
+            && !has(attributes, b"\\Noselect")
+            && !has(attributes, b"\\NonExistent")
         {
-            folder(name, rest);
+            folder(name, attributes);
         }
         Ok(())
     })
@@ -37,7 +40,7 @@ const SENT: [&str; 5] = [
 pub fn sent(wire: &mut Wire) -> Result<Option<String>, Failure> {
     let mut marked = None;
     let mut names = Vec::new();
-    each(wire, |name, rest| match has_attribute(rest, b"\\Sent") {
+    each(wire, |name, attributes| match has(attributes, b"\\Sent") {
         true => marked = Some(name),
         false => names.push(name),
     })?;
@@ -49,26 +52,17 @@ pub fn sent(wire: &mut Wire) -> Result<Option<String>, Failure> {
     }))
 }
 
-fn has_attribute(rest: &[u8], wanted: &[u8]) -> bool {
-    let end = rest.iter().position(|&b| b == b')').unwrap_or(0);
-    rest[..end]
-        .split(|&b| matches!(b, b' ' | b'('))
-        .any(|attribute| attribute.eq_ignore_ascii_case(wanted))
+fn has(attributes: &[u8], wanted: &[u8]) -> bool {
+    let mut attributes = attributes.split(|&b| b == b' ');
+    attributes.any(|own| own.eq_ignore_ascii_case(wanted))
 }
 
-/// The name in `(\attributes) "/" name`, unless it is `\Noselect` or `\NonExistent`, which cannot
-/// be opened (RFC 3501 §7.2.2, RFC 5258 §3).
-fn name(rest: &[u8]) -> Option<String> {
+/// The name and the attributes in `(\attributes) "/" name`.
+fn entry(rest: &[u8]) -> Option<(String, &[u8])> {
     let rest = rest.strip_prefix(b"(")?;
     let end = rest.iter().position(|&b| b == b')')?;
-    let barred = rest[..end].split(|&b| b == b' ').any(|attribute| {
-        attribute.eq_ignore_ascii_case(b"\\Noselect")
-            || attribute.eq_ignore_ascii_case(b"\\NonExistent")
-    });
-    if barred {
-        return None;
-    }
-    let rest = rest[end + 1..].strip_prefix(b" ")?;
+    let (attributes, rest) = rest.split_at(end);
+    let rest = rest[1..].strip_prefix(b" ")?;
     // The delimiter: NIL, or one character in quotes, which may be a backslash with another.
     let rest = match rest {
         [b'"', b'\\', _, b'"', b' ', rest @ ..] | [b'"', _, b'"', b' ', rest @ ..] => rest,
@@ -76,7 +70,7 @@ fn name(rest: &[u8]) -> Option<String> {
     };
     let name = string(rest)?;
     let text = String::from_utf8_lossy(&name).into_owned();
-    Some(utf7::decode(&text).unwrap_or(text))
+    Some((utf7::decode(&text).unwrap_or(text), attributes))
 }
 
 /// A string in any form: literal, quoted, or bare, with whatever a server left unquoted.
@@ -114,18 +108,18 @@ mod tests {
             ("() \"\\\\\" \"a\\\\b\"", Some("a\\b")),
             ("() \"/\" Sent Items", Some("Sent Items")),
             ("() \"/\" \"R&D\"", Some("R&D")),
-            ("(\\Noselect \\HasChildren) \"/\" Public", None),
             ("() \"/\" {9}\r\nab", None),
             ("INBOX", None),
         ] {
-            assert_eq!(name(rest.as_bytes()).as_deref(), expected, "{rest}");
+            let found = entry(rest.as_bytes()).map(|(name, _)| name);
+            assert_eq!(found.as_deref(), expected, "{rest}");
         }
     }
 
     proptest! {
         #[test]
         fn no_answer_panics(rest in "[()\\\\\"{}/ \r\nA-Za-z0-9&-]{0,40}") {
-            name(rest.as_bytes());
+            entry(rest.as_bytes());
         }
     }
 }

@@ -165,10 +165,10 @@ impl ImapMailbox {
         );
         if let Failure::Refused(words) = &failure
             && matches!(meaning(words), Meaning::NoFolder | Meaning::Other)
-            && let Ok(names) = self.on_wire(folders::list)
-            && !names.iter().any(|name| same_folder(name, folder))
+            && let Ok(listed) = self.on_wire(folders::list)
+            && !listed.iter().any(|name| same_folder(name, folder))
         {
-            return no_such_folder(&self.place.user, folder, &names)
+            return names::no_folder(&self.place.user, folder, &listed)
                 .said(words.clone())
                 .into();
         }
@@ -372,15 +372,6 @@ fn by_id<T>(known: Vec<(u32, T)>) -> Vec<(RemoteId, T)> {
 /// Only INBOX is the same in every case (RFC 3501 §5.1).
 fn same_folder(a: &str, b: &str) -> bool {
     a == b || (a.eq_ignore_ascii_case("INBOX") && b.eq_ignore_ascii_case("INBOX"))
-}
-
-fn no_such_folder(user: &str, folder: &str, names: &[String]) -> Fault {
-    let fault =
-        Fault::config(format!("no folder `{folder}` in mailbox `{user}`")).cause(Cause::NoFolder);
-    match names::hint(folder, names) {
-        Some(hint) => fault.hint(hint),
-        None => fault,
-    }
 }
 
 /// Runs a call of the library, whose parser may panic; the guard leaves it no cause to.

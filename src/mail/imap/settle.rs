@@ -9,7 +9,7 @@ use super::line::quoted;
 use super::wire::Failure;
 use super::{ImapMailbox, by_id, search, uid_set};
 use crate::fault::{Fault, Scope, kind_of};
-use crate::mail::{Mailbox, Settled, cannot_settle, utf7};
+use crate::mail::{Mailbox, Settled, cannot_settle, to_itself, utf7};
 use crate::model::AfterFetch;
 use anyhow::Result;
 
@@ -131,14 +131,10 @@ impl ImapMailbox {
 
     /// The name on the wire of a folder to move to.
     fn target(&mut self, folder: &str) -> Result<String> {
-        // There the messages would get new UIDs, and be fetched again for ever.
         if let Some(open) = self.folder.clone()
             && self.is_one_folder(&open, folder)?
         {
-            return Err(Fault::config(format!(
-                "messages cannot be moved from folder `{folder}` to itself"
-            ))
-            .into());
+            return Err(to_itself(folder).into());
         }
         Ok(utf7::encode(folder))
     }

@@ -1,7 +1,7 @@
 //! The octets of a message as SMTP sees them: what they need, and how they go out.
 
 use crate::dialogue::Offer;
-use crate::fault::Kind;
+use crate::fault::Fault;
 use crate::mail::Envelope;
 use crate::mail::header;
 
@@ -18,15 +18,14 @@ pub struct Plan {
 
 /// Chooses the way, or says why the server cannot carry this message as it is: `Malformed` where
 /// its octets are none that mail has, `Refused` where another server would take it.
-pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (Kind, String)> {
-    let refused = |why: String| Err((Kind::Refused, why));
+pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, Fault> {
     if let Some(max) = offer.max_size
         && octets.len() as u64 > max
     {
-        return refused(format!(
+        return Err(Fault::refused(format!(
             "the message has {} bytes, the server accepts {max}",
             octets.len()
-        ));
+        )));
     }
     let utf8 = !envelope
         .from
@@ -35,16 +34,15 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
         .all(|a| a.is_ascii())
         || has_utf8_header(octets);
     if utf8 && !offer.utf8 {
-        return refused(
-            "an address or header field is not ASCII, and the server does not offer SMTPUTF8"
-                .into(),
-        );
+        return Err(Fault::refused(
+            "an address or header field is not ASCII, and the server does not offer SMTPUTF8",
+        ));
     }
     let eight_bit = !octets.is_ascii();
     if eight_bit && !offer.eight_bit {
-        return refused(
-            "the message contains 8-bit text, and the server does not offer 8BITMIME".into(),
-        );
+        return Err(Fault::refused(
+            "the message contains 8-bit text, and the server does not offer 8BITMIME",
+        ));
     }
     let text = if eight_bit { "8BITMIME" } else { "7BIT" };
     let plan = |chunked, body| Plan {
@@ -60,18 +58,17 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
                 ..plan(true, text)
             });
         }
-        return Err((
-            Kind::Malformed,
-            format!(
-                "the message contains {what}, which needs BINARYMIME, and the server does not offer it"
-            ),
-        ));
+        return Err(Fault::malformed(format!(
+            "the message contains {what}, which needs BINARYMIME, and the server does not offer it"
+        )));
     }
     if !octets.ends_with(b"\r\n") {
         if offer.chunking {
             return Ok(plan(true, text));
         }
-        return Err((Kind::Malformed, "the last line of the message has no line end, which needs CHUNKING, and the server does not offer it".into()));
+        return Err(Fault::malformed(
+            "the last line of the message has no line end, which needs CHUNKING, and the server does not offer it",
+        ));
     }
     Ok(plan(false, text))
 }
@@ -128,7 +125,7 @@ mod tests {
                 },
             )
             .unwrap_err()
-            .1
+            .what
         };
         assert!(refusal(b"a\nb\r\n").contains("a bare LF"));
         assert!(refusal(b"a\rb\r\n").contains("a bare CR"));

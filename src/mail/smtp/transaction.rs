@@ -5,6 +5,7 @@ use super::session::{QUIT_WAIT, Session};
 use super::wire::Result;
 use crate::dialogue::{Dots, Reply};
 use crate::fault::{Fault, Kind};
+use crate::mail::addresses::is_mailbox;
 use crate::mail::{Envelope, Outcome, Receipt, RefusedRecipient};
 use std::fmt::Write;
 use std::time::Duration;
@@ -67,14 +68,13 @@ impl Session {
         message: &[u8],
         before_end: BeforeEnd<'_>,
     ) -> Result<Receipt> {
-        let plan = check_addresses(envelope)
-            .map_err(|why| (Kind::UnknownRecipient, why))
-            .and_then(|()| content::plan(envelope, message, &self.offer));
+        let plan =
+            check_addresses(envelope).and_then(|()| content::plan(envelope, message, &self.offer));
         let plan = match plan {
             Ok(plan) => plan,
-            Err((kind, why)) => {
+            Err(why) => {
                 let outcome = Outcome::Refused { for_good: true };
-                return Ok(Receipt::failed(outcome, Fault::new(kind, why)));
+                return Ok(Receipt::failed(outcome, why));
             }
         };
         if std::mem::take(&mut self.begun) {
@@ -443,19 +443,14 @@ fn start_of_last(message: &[u8]) -> usize {
 }
 
 /// No address may end a command early, wherever it came from.
-fn check_addresses(envelope: &Envelope) -> std::result::Result<(), String> {
-    for address in envelope.from.iter().chain(&envelope.to) {
-        if !crate::mail::addresses::is_mailbox(address) {
-            return Err(format!(
-                "`{}` is not an e-mail address",
-                address.escape_debug()
-            ));
-        }
-    }
-    if envelope.to.is_empty() {
-        return Err("the message has no recipient".to_owned());
-    }
-    Ok(())
+fn check_addresses(envelope: &Envelope) -> Result<()> {
+    let mut addresses = envelope.from.iter().chain(&envelope.to);
+    let what = match addresses.find(|address| !is_mailbox(address)) {
+        Some(odd) => format!("`{}` is not an e-mail address", odd.escape_debug()),
+        None if envelope.to.is_empty() => "the message has no recipient".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Fault::new(Kind::UnknownRecipient, what))
 }
 
 /// RFC 3461 §4: visible ASCII but `+` and `=` stands for itself, the rest as `+` and hex digits.
