@@ -14,7 +14,7 @@ pub struct Mechanism {
     pub name: &'static str,
     /// The token and what belongs to it, in base64: the initial response.
     pub response: Secret,
-    /// What answers the challenge by which a server tells of a refusal.
+    /// What answers the challenge by which a server tells of a refusal: nothing, or 0x01 in base64.
     pub last: &'static str,
 }
 

@@ -114,6 +114,8 @@ mod tests {
             let found = entry(rest.as_bytes()).map(|(name, _)| name);
             assert_eq!(found.as_deref(), expected, "{rest}");
         }
+        let (_, attributes) = entry(b"(\\HasChildren \\NoSelect) \"/\" Public").unwrap();
+        assert!(has(attributes, b"\\Noselect") && !has(attributes, b"\\Sent"));
     }
 
     proptest! {

@@ -363,10 +363,8 @@ fn uids(ids: &[RemoteId]) -> Result<Vec<u32>> {
 
 /// What is known of messages, by the ids that others have of them.
 fn by_id<T>(known: Vec<(u32, T)>) -> Vec<(RemoteId, T)> {
-    let known = known.into_iter();
-    known
-        .map(|(uid, what)| (RemoteId::from(uid), what))
-        .collect()
+    let with_id = |(uid, what)| (RemoteId::from(uid), what);
+    known.into_iter().map(with_id).collect()
 }
 
 /// Only INBOX is the same in every case (RFC 3501 §5.1).

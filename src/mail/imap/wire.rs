@@ -136,7 +136,8 @@ impl Wire {
         }
     }
 
-    /// Starts TLS. What was said before it is forgotten (RFC 3501 §6.2.1).
+    /// Starts TLS. What was said before it is forgotten (RFC 3501 §6.2.1); who calls this has looked
+    /// at [`Wire::unread`].
     pub fn start_tls(self, host: &str, connector: &Connector) -> anyhow::Result<Wire> {
         Ok(Wire {
             stream: self.stream.start_tls(host, connector)?,
