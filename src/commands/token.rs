@@ -57,7 +57,7 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         TokenFormat::Token | TokenFormat::Json => object(None),
         TokenFormat::Xoauth2 => {
             let response = sasl::xoauth2(user.unwrap_or_default(), &token.secret)?;
-            form("xoauth2", sasl::base64(&response).expose())
+            form("xoauth2", response.expose())
         }
         TokenFormat::Header => form(
             "header",

@@ -40,41 +40,41 @@ impl Mechanism {
         };
         Ok(Some(Mechanism {
             name,
-            response: base64(&response),
+            response,
             last,
         }))
     }
 }
 
-/// The initial response of XOAUTH2 for `user`, not yet in base64.
+/// The initial response of XOAUTH2 for `user`, in base64.
 ///
 /// # Errors
 /// A control character in the name or the token, which would end its field early.
 pub fn xoauth2(user: &str, token: &Secret) -> Result<Secret, Fault> {
     check(user, token)?;
-    Ok(Secret::new(format!(
+    Ok(base64(format!(
         "user={user}\x01auth=Bearer {}\x01\x01",
         token.expose()
     )))
 }
 
-/// The initial response of OAUTHBEARER (RFC 7628 §3.1), not yet in base64.
+/// The initial response of OAUTHBEARER (RFC 7628 §3.1), in base64.
 ///
 /// # Errors
 /// As [`xoauth2`].
-pub fn oauthbearer(user: &str, host: &str, port: u16, token: &Secret) -> Result<Secret, Fault> {
+fn oauthbearer(user: &str, host: &str, port: u16, token: &Secret) -> Result<Secret, Fault> {
     check(user, token)?;
     // RFC 5801 §4: a saslname writes `=` as =3D and `,` as =2C.
     let name = user.replace('=', "=3D").replace(',', "=2C");
-    Ok(Secret::new(format!(
+    Ok(base64(format!(
         "n,a={name},\x01host={host}\x01port={port}\x01auth=Bearer {}\x01\x01",
         token.expose()
     )))
 }
 
-/// The form for the wire: base64 in one line, padding kept.
-pub fn base64(response: &Secret) -> Secret {
-    Secret::new(STANDARD.encode(response.expose()))
+/// The form for the wire: one line, padding kept.
+fn base64(response: String) -> Secret {
+    Secret::new(STANDARD.encode(Secret::new(response).expose()))
 }
 
 /// A challenge as text, if it is base64 of anything; at most 4 KiB of it.
@@ -110,7 +110,7 @@ mod tests {
         let token = Secret::new("EwBAAl3BAAUFFpUAo7J3Ve0bjLBWZWCclRC3EoAA");
         let response = xoauth2("test@contoso.onmicrosoft.com", &token).unwrap();
         assert_eq!(
-            base64(&response).expose(),
+            response.expose(),
             "dXNlcj10ZXN0QGNvbnRvc28ub25taWNyb3NvZnQuY29tAWF1dGg9QmVhcmVyIEV3QkFBbDNCQUFVRkZwVUFvN0ozVmUwYmpMQldaV0NjbFJDM0VvQUEBAQ=="
         );
     }
@@ -121,7 +121,7 @@ mod tests {
         let token = Secret::new("vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==");
         let response = oauthbearer("user@example.com", "server.example.com", 143, &token).unwrap();
         assert_eq!(
-            base64(&response).expose(),
+            response.expose(),
             "bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVyIHZGOWRmdDRxbVRjMk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB"
         );
     }
@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn a_comma_in_the_name_stays_in_the_name() {
         let response = oauthbearer("a,b=c", "h", 1, &Secret::new("t")).unwrap();
-        assert!(response.expose().starts_with("n,a=a=2Cb=3Dc,\x01"));
+        let response = challenge(response.expose()).unwrap();
+        assert!(response.starts_with("n,a=a=2Cb=3Dc,\x01"));
     }
 
     #[test]

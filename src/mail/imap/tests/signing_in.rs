@@ -32,7 +32,6 @@ fn the_token_goes_with_the_command_where_that_is_offered() {
     let (session, sent) = try_with(OLD_EXCHANGE, &["{t} OK AUTHENTICATE completed.\r\n"]);
     assert!(session.is_ok());
     let token = crate::mail::sasl::xoauth2("support@contoso.com", &Secret::new(TOKEN)).unwrap();
-    let token = crate::mail::sasl::base64(&token);
     assert_eq!(
         *sent.lock().unwrap(),
         [
