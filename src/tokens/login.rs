@@ -86,6 +86,7 @@ impl Access<'_> {
         self.sign_in_by_hand(wanted?, how, screen)
     }
 
+    /// The token of the account that reads the mailbox, or of that which sends for it.
     fn login_to_mailbox<'w>(
         &self,
         entry: &MailboxEntry<'w>,
@@ -110,7 +111,7 @@ impl Access<'_> {
         Ok(wanted)
     }
 
-    /// Of the account that `outgoing` sends with for `sender`.
+    /// The token of the account that `outgoing` sends with for `sender`.
     fn login_to_send<'w>(
         &self,
         outgoing: &'w Outgoing<'w>,

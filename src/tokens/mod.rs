@@ -350,7 +350,7 @@ impl<'a> Access<'a> {
     }
 }
 
-/// The token with which whoever signs in reads, or `sends` (for) `address`.
+/// The token of whoever signs in to read the mailbox of `address` or, where it `sends`, to send for it.
 fn wanted<'w>(
     registration: &'w Registration<'w>,
     account: impl FnOnce() -> Result<Account<'w>, Fault>,
