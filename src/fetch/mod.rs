@@ -10,7 +10,10 @@
 
 mod audit;
 mod batches;
+mod chunk;
 mod commit;
+mod errors;
+mod folder;
 mod identity;
 mod import;
 mod included;
@@ -18,11 +21,13 @@ mod intake;
 mod kept;
 mod look;
 mod machine;
+mod outstanding;
 mod pass;
 mod pile;
 mod plan;
 mod restored;
 mod run;
+mod settle;
 mod share;
 mod sift;
 mod start;
@@ -39,6 +44,7 @@ use crate::state::{
     About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
 };
 use anyhow::Result;
+use errors::is_cut;
 use identity::Identity;
 use pass::Pass;
 use std::collections::HashSet;
@@ -46,12 +52,13 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use visit::{Visit, is_cut};
+use visit::Visit;
 
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use audit::{Audit, audit};
+pub use errors::{destination_waits, is_of_delivery};
 pub use import::{ImportOrder, Imported, import, users};
 pub use kept::Kept;
 pub use look::{Listing, list};
@@ -59,7 +66,6 @@ pub use pile::Sorted;
 pub use plan::{Orders, Work};
 pub use run::run;
 pub use verdict::of_messages;
-pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -271,6 +277,7 @@ fn visits(
             pass: &mut pass,
             reporter,
             tally,
+            told: Ok(()),
             unsettled: None,
         };
         match visit.folders() {
