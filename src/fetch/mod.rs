@@ -12,6 +12,7 @@ mod audit;
 mod batches;
 mod chunk;
 mod commit;
+mod done;
 mod errors;
 mod folder;
 mod identity;
