@@ -7,6 +7,7 @@ use super::sift::{Sift, TooLarge};
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
 use crate::state::{Lock, Standing, Store};
 use anyhow::Result;
+use serde::Serialize;
 use std::hash::{BuildHasher, RandomState};
 
 /// The bits of a digest that hold a standing.
@@ -15,7 +16,9 @@ const STANDING: u64 = 7;
 /// So many messages are put back at once.
 const AT_ONCE: usize = 2000;
 
-/// What became of the messages that a folder of the server holds now.
+/// What became of the messages that a folder of the server holds now. Programs are told of it under
+/// these names.
+#[derive(Serialize)]
 pub struct Audit {
     pub folder: String,
     pub on_server: u64,
