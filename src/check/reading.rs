@@ -235,16 +235,11 @@ fn not_opened(
     let refused = road::is_refusal(&err);
     walk.failed("sign-in", err, took);
     if refused {
-        let (cause, though) = match authentication {
-            Authentication::OauthService => {
-                (Cause::ImapRefusesApp, "though the app's token is right")
-            }
-            Authentication::OauthUser => (
-                Cause::ImapRefusesPerson,
-                "though the person's token is right",
-            ),
+        let cause = match authentication {
+            Authentication::OauthService => Cause::ImapRefusesApp,
+            Authentication::OauthUser => Cause::ImapRefusesPerson,
         };
-        walk.blame("sign-in", cause, though);
+        parts::blame_no_token(walk, "sign-in", *authentication, cause);
     }
     refused
 }

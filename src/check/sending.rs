@@ -183,16 +183,12 @@ impl Run<'_> {
         let unexplained = cause_of(&err) == Some(Cause::SmtpRefuses);
         walk.failed("smtp sign-in", err, took);
         if unexplained {
-            let (cause, though) = match registration.authentication {
-                Authentication::OauthService => {
-                    (Cause::SmtpRefusesApp, "though the app's token is right")
-                }
-                Authentication::OauthUser => (
-                    Cause::SmtpRefusesPerson,
-                    "though the person's token is right",
-                ),
+            let authentication = registration.authentication;
+            let cause = match authentication {
+                Authentication::OauthService => Cause::SmtpRefusesApp,
+                Authentication::OauthUser => Cause::SmtpRefusesPerson,
             };
-            walk.blame("smtp sign-in", cause, though);
+            parts::blame_no_token(walk, "smtp sign-in", authentication, cause);
         }
         refused
     }

@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::mail::{self, Mailbox};
 use crate::model::AfterFetch;
 use crate::state::{Epoch, FolderRecord, Lock, Store, uidvalidity};
+use crate::wording::messages;
 use anyhow::Result;
 
 /// So many messages are asked for before the server is told of those delivered.
@@ -159,8 +160,8 @@ impl<'a> Visit<'a> {
     fn tell_of_waiting(&self, name: &str, exists: u32) {
         let (waiting, them) = match exists {
             0 => return,
-            1 => ("1 message".to_owned(), "it"),
-            n => (format!("{n} messages"), "them"),
+            1 => (messages(1), "it"),
+            n => (messages(n.into()), "them"),
         };
         self.reporter.note(&format!(
             "`{}` folder `{name}` contains {waiting} from before the first fetch; queuemail fetches {them}, too",
