@@ -1,5 +1,5 @@
-//! How every mailbox fares, what waits in the outbox and what will end; and what of it a monitor
-//! should hear.
+//! The state of every mailbox, of the outbox and of what will end; and which of it a monitor should
+//! hear. Tables, JSON, the page, the metrics and the monitor's line are all drawn from one [`Report`].
 
 mod days;
 

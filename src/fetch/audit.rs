@@ -1,9 +1,10 @@
-//! The proof of completeness: what the server holds against the ledger.
+//! `fetch --audit`: proves that no message was missed. What the server holds is compared with what is
+//! on record; what was missed is put back, so that the next run fetches it.
 
-use super::Job;
 use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
 use super::sift::{Sift, TooLarge};
+use super::{AT_ONCE, Job};
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
 use crate::state::{Lock, Standing, Store};
 use anyhow::Result;
@@ -12,9 +13,6 @@ use std::hash::{BuildHasher, RandomState};
 
 /// The bits of a digest that hold a standing.
 const STANDING: u64 = 7;
-
-/// So many messages are put back at once.
-const AT_ONCE: usize = 2000;
 
 /// What became of the messages that a folder of the server holds now. Programs are told of it under
 /// these names.

@@ -1,4 +1,5 @@
-//! A look at a mailbox that fetches nothing: what a run would do.
+//! `fetch --dry-run`: what a run would do. And what it has in common with an audit: each folder is
+//! looked at once, and nothing changes.
 
 use super::errors::is_of_folder;
 use super::outstanding::outstanding;

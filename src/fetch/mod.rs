@@ -1,12 +1,25 @@
-//! The engine: brings the new mail of one mailbox to where it rests, and tells the server.
+//! The engine: brings the new mail of mailboxes to where it rests, and tells the servers.
 //!
-//! For every folder: finish what a crash interrupted, list what is behind the mark, retrieve it
-//! into files, deliver and record (see `commit`), then mark, move or delete on the server what
-//! is on record as delivered. A connection that breaks is opened again while that may help (`pass`).
-//! Nothing here prints or reads the configuration file.
+//! A run takes each mailbox that is planned, several at a time. In a mailbox, what a crash interrupted
+//! is finished first. Then for every folder: list what is behind the mark, retrieve it into files,
+//! deliver and record it, then mark, move or delete on the server what is on record as delivered. A
+//! connection that breaks is opened again while that may help. Nothing here prints or reads the
+//! configuration file.
 //!
-//! A run (`run`) does so with every mailbox that is planned (`plan`), several at a time; `verdict` has
-//! what it tells at its end.
+//! - `plan`, `run`: which mailboxes, and all of them; `share`: those that are this host's turn where
+//!   hosts share the state; `done`, `verdict`: what the run did, and what it says of that
+//! - `interrupted`: what a crash interrupted
+//! - `pass`: what the connections to one mailbox have in common; `visit`: one of them, folder by folder
+//! - `settle`: tells the server what became of messages; `restored`: whether they are those messages
+//! - `outstanding`: what of a folder is to be fetched; `sift`, `start`, `pile`: what is left out, what
+//!   was there before fetching began, and the rest in order
+//! - `folder`, `chunk`: has it brought, and accounts for it; `intake`, `batches`, `commit`: off the wire
+//!   into files, and from there to where it rests, in the order that is the promise
+//! - `identity`, `machine`: which mail it is, and who wrote it: a person or a machine
+//! - `kept`: octets of messages in quarantine; `included`: what was skipped and is wanted all the same;
+//!   `import`: what other programs have fetched
+//! - `look`, `audit`: what a run would do, and whether anything was missed
+//! - `errors`: whose an error is
 
 mod audit;
 mod batches;
@@ -65,6 +78,9 @@ pub use pile::Sorted;
 pub use plan::{Orders, Work};
 pub use run::run;
 pub use verdict::of_messages;
+
+/// So many messages are looked at, or put on record, together.
+const AT_ONCE: usize = 2000;
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
