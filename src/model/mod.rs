@@ -6,7 +6,7 @@
 //! itself, and the macro by which a mapping of the file is said once.
 //!
 //! Nothing here knows that there is a file. The derived `Deserialize` says which keys there are and
-//! what they are called; how a text of YAML is read, and where a mistake stands in it, is `crate::config`'s.
+//! what they are called; how a text of YAML is read, or stated, and where a mistake stands in it, is `crate::config`'s.
 
 mod app;
 mod cloud;

@@ -5,7 +5,6 @@
 
 use super::paths::absolute;
 use super::*;
-use crate::net::Endpoint;
 use crate::secret::Secret;
 use anyhow::Result;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -166,20 +165,6 @@ impl Value for PathBuf {
         Ok(())
     }
 }
-
-macro_rules! texts {
-    ($($kind:ty)*) => {$(
-        impl Value for $kind {
-            fn stated(&self) -> Tree {
-                Tree::Text(self.to_string())
-            }
-        }
-    )*};
-}
-
-texts!(String Authority Authentication ClientId Tenant Day Days Endpoint HttpsUrl OauthEndpoint);
-texts!(Lease);
-texts!(ServerUser EmailAddress Language AfterFetch PostUrl Start Author Size Span);
 
 impl Value for Target {
     fn stated(&self) -> Tree {
