@@ -9,6 +9,7 @@
 //! what they are called; how a text of YAML is read, or stated, and where a mistake stands in it, is `crate::config`'s.
 
 mod app;
+mod authentication;
 mod cloud;
 mod command_line;
 mod config;
@@ -37,6 +38,7 @@ mod values;
 mod webhook;
 
 pub use app::{App, Apps, swapped};
+pub use authentication::Authentication;
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use config::*;

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, Proof, Scene};
 use crate::model::{
-    App, Authentication, Authority, ClientId, Credentials, FederatedToken, IncomingServer,
+    App, Authentication, Authority, ClientId, Cloud, Credentials, FederatedToken, IncomingServer,
     ManagedIdentity, OauthEndpoint, OutgoingServer, SecretSource,
 };
 use crate::shell;
@@ -136,6 +136,11 @@ impl<'a> Registration<'a> {
                 Some(Proof::Federated)
             }
         }
+    }
+
+    /// Its cloud; that of an unknown login host is the worldwide one.
+    pub fn cloud(&self) -> Cloud {
+        self.authority.cloud().unwrap_or(Cloud::Worldwide)
     }
 
     /// Whether the authority has Entra ID's paths, and with them its ways.

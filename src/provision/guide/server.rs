@@ -8,8 +8,6 @@ use crate::model::{
 use crate::provision::{Credential, Incoming, NewServer, Outgoing, Person};
 use anyhow::Result;
 
-const WORLDWIDE: &str = "https://login.microsoftonline.com";
-
 /// A server of the kind that is chosen.
 pub fn kind(person: &dyn Person) -> Result<NewServer> {
     let choices = [
@@ -167,7 +165,7 @@ fn login_address(text: &str) -> Result<Authority, String> {
         true => text.parse(),
         false => {
             let tenant: Tenant = text.parse()?;
-            format!("{WORLDWIDE}/{tenant}").parse()
+            format!("{}/{tenant}", Authority::WORLDWIDE).parse()
         }
     }
 }
