@@ -12,7 +12,7 @@ fn given(c: &Credentials) -> Vec<&'static str> {
         (c.federated_token.is_some(), "federated_token"),
         (c.federated_token_file.is_some(), "federated_token_file"),
         (
-            c.managed_identity != ManagedIdentity::No,
+            *c.managed_identity != ManagedIdentity::No,
             "managed_identity",
         ),
     ]

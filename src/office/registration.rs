@@ -197,17 +197,16 @@ impl<'a> Registration<'a> {
 
 fn credential<'a>(c: &Credentials<'a>) -> CredentialSource<'a> {
     let federated = || {
-        let file = c.federated_token_file;
-        let file = file.map(|path| FederatedToken::File(path.to_owned()));
-        c.federated_token.cloned().or(file)
+        let file = c.federated_token_file.clone().map(FederatedToken::File);
+        c.federated_token.clone().or(file)
     };
     if let Some(secret) = c.secret {
         CredentialSource::Secret(secret)
     } else if let Some(certificate) = c.certificate {
         CredentialSource::Certificate {
             certificate,
-            private_key: c.private_key,
-            passphrase: c.certificate_passphrase,
+            private_key: c.private_key.as_deref(),
+            passphrase: c.certificate_passphrase.as_ref(),
         }
     } else if let Some(token) = federated() {
         CredentialSource::FederatedToken(token)

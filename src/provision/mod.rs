@@ -9,6 +9,7 @@
 mod add_mailbox;
 mod credential;
 mod guide;
+mod kinds;
 pub mod lacking;
 mod list;
 mod mailbox;
@@ -25,10 +26,11 @@ mod typed;
 
 pub use add_mailbox::add_mailbox;
 pub use credential::Credential;
-pub use guide::{ask_kind, ask_mailbox, ask_server, known};
+pub use guide::{ask_if_incoming, ask_incoming, ask_mailbox, ask_outgoing, known};
+pub use kinds::{Incoming, Outgoing};
 pub use mailbox::{Mailbox, MailboxChange, NewMailbox};
 pub use many::{Line, lines};
-pub use new_server::{Incoming, NewServer, Outgoing};
+pub use new_server::{Kind, NewServer};
 pub use queue::{remove_queue, set_queue, tree_of_queue};
 pub use server::{
     add_server, put_secret, put_secret_end, remove_server, set_server, tree_of_server,

@@ -116,7 +116,7 @@ fn with_server() -> Config {
         "imap",
         "hunter2",
     ]);
-    let said = ask_server(&script, &config, NewServer::Incoming(Incoming::default())).unwrap();
+    let said = ask_incoming(&script, &config, NewServer::default()).unwrap();
     let server = said.server(&script).unwrap();
     let outcome = add_server(&mut config, Path::new(FILE), &server, false).unwrap();
     assert_eq!(outcome, Outcome::Created);
@@ -163,10 +163,10 @@ fn what_is_missing_comes_from_whoever_answers() {
 
 #[test]
 fn nothing_is_asked_of_nobody() {
-    let said = NewServer::Incoming(Incoming {
+    let said = NewServer::<Incoming> {
         name: Some(crate::model::Name("x".to_owned())),
-        ..Incoming::default()
-    });
+        ..NewServer::default()
+    };
     let refusal = said.server(&Script::default()).unwrap_err().to_string();
     assert_eq!(refusal, "`--address` is missing, and nobody is there");
 }

@@ -7,7 +7,9 @@ mod queue;
 mod server;
 
 pub use queue::mailbox as ask_mailbox;
-pub use server::{kind as ask_kind, server as ask_server};
+pub use server::{
+    incoming as ask_incoming, is_incoming as ask_if_incoming, outgoing as ask_outgoing,
+};
 
 use super::{Person, typed_path};
 use crate::config;

@@ -8,28 +8,21 @@ use crate::model::{
 use crate::provision::{Credential, Incoming, NewServer, Outgoing, Person};
 use anyhow::Result;
 
-/// A server of the kind that is chosen.
-pub fn kind(person: &dyn Person) -> Result<NewServer> {
+/// Whether the server is an incoming one.
+pub fn is_incoming(person: &dyn Person) -> Result<bool> {
     let choices = [
         ("incoming", "an app registration for reading mailboxes"),
         ("outgoing", "sends mail"),
     ];
-    Ok(match choose(person, "Kind of server", &choices, 0)? {
-        0 => NewServer::Incoming(Incoming::default()),
-        _ => NewServer::Outgoing(Outgoing::default()),
-    })
+    Ok(choose(person, "Kind of server", &choices, 0)? == 0)
 }
 
-/// What is said of a server, with what was missing asked for.
-pub fn server(person: &dyn Person, config: &Config, given: NewServer) -> Result<NewServer> {
-    Ok(match given {
-        NewServer::Incoming(said) => NewServer::Incoming(incoming(person, config, said)?),
-        NewServer::Outgoing(said) => NewServer::Outgoing(outgoing(person, config, said)?),
-    })
-}
-
-fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Incoming> {
-    let mut said = given;
+/// What is said of an incoming server, with what was missing asked for.
+pub fn incoming(
+    person: &dyn Person,
+    config: &Config,
+    mut said: NewServer<Incoming>,
+) -> Result<NewServer<Incoming>> {
     introduce(
         person,
         "an incoming server: an app registration for reading mailboxes",
@@ -78,7 +71,7 @@ fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Inc
 }
 
 /// Where mailboxes are, in a cloud whose hosts are not known.
-fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
+fn hosts(person: &dyn Person, said: &mut NewServer<Incoming>) -> Result<()> {
     let (imap, graph) = match said.via {
         Some(IncomingVia::Graph) => (false, true),
         Some(IncomingVia::Auto) => (true, true),
@@ -95,8 +88,12 @@ fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
     Ok(())
 }
 
-fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
-    let mut said = given;
+/// The same of an outgoing server.
+pub fn outgoing(
+    person: &dyn Person,
+    config: &Config,
+    mut said: NewServer<Outgoing>,
+) -> Result<NewServer<Outgoing>> {
     introduce(person, "an outgoing server: sends mail");
     name(person, config, &mut said.name, said.replace)?;
     if said.own.tenant.is_none() {
