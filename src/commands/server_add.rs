@@ -1,7 +1,7 @@
 //! `server add incoming` and `server add outgoing`.
 
 use super::Context;
-use super::apply::apply;
+use super::apply::{Told, apply};
 use super::person::Terminal;
 use crate::cli::ServerAdd;
 use crate::model::{Config, Server};
@@ -52,13 +52,13 @@ fn add_complete<K: Kind>(context: &Context, said: &NewServer<K>, dry_run: bool) 
     let server = said.server(&Terminal(context))?;
     let names = [("server", server.name()), ("kind", K::Server::KIND)];
     let mut lacking = Vec::new();
-    apply(context, dry_run, &names, |config| {
+    apply(context, dry_run, |config| {
         let file = &context.config_path;
         let outcome = provision::add_server(config, file, &server, said.replace)?;
         if outcome != Outcome::Unchanged {
             lacking = K::lacking(config, &server);
         }
-        Ok(outcome)
+        Ok(Told::of(outcome, &names))
     })?;
     lacking.iter().for_each(|text| context.output.warn(text));
     Ok(())
