@@ -53,6 +53,7 @@ pub use ping_url::PingUrl;
 pub use post_url::PostUrl;
 pub use secret_command::{NoSecret, run_with};
 pub use secret_source::{SecretSource, Secrets};
+pub use secret_text::{MAX_SECRET, without_line_end};
 pub use select::{Author, Condition, Larger, Select, Size, Verdict};
 pub use server::{Credentials, CredentialsMut, Server};
 pub use shared_state::SharedState;

@@ -51,20 +51,14 @@ pub trait Person {
     /// Why no question may be asked; `None` where one may.
     fn cannot_ask(&self) -> Option<&'static str>;
 
-    /// Asks for a line until `check` has nothing against it.
+    /// Asks for a line until `check` has nothing against it. An empty answer stands for `proposal`;
+    /// where that is empty too, the line may be left empty.
     fn line(
         &self,
         question: &str,
         proposal: Option<&str>,
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<String>;
-
-    /// Asks for a line that may be left empty.
-    fn optional_line(
-        &self,
-        question: &str,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Option<String>>;
 
     /// Asks to choose one of several, `first` being marked at the start; the number of the choice.
     fn choice(&self, question: &str, choices: &[String], first: usize) -> Result<usize>;

@@ -46,26 +46,13 @@ impl Person for Script {
         proposal: Option<&str>,
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<String> {
-        let answer = match self.next(question) {
-            "" => proposal.unwrap_or_default(),
-            answer => answer,
+        let answer = match (self.next(question), proposal) {
+            ("", Some("")) => return Ok(String::new()),
+            ("", proposal) => proposal.unwrap_or_default(),
+            (answer, _) => answer,
         };
         check(answer).map_err(anyhow::Error::msg)?;
         Ok(answer.to_owned())
-    }
-
-    fn optional_line(
-        &self,
-        question: &str,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Option<String>> {
-        match self.next(question) {
-            "" => Ok(None),
-            answer => {
-                check(answer).map_err(anyhow::Error::msg)?;
-                Ok(Some(answer.to_owned()))
-            }
-        }
     }
 
     fn choice(&self, question: &str, choices: &[String], _: usize) -> Result<usize> {
