@@ -40,6 +40,8 @@ macro_rules! read {
 macro_rules! stated {
     ($($kind:ident)*) => {$(
         impl Value for $kind {
+            const IS_OPEN: bool = true;
+
             fn stated(&self) -> Tree {
                 Tree::Text(self.to_string())
             }
