@@ -58,8 +58,8 @@ pub fn of_server(name: &str, c: &Credentials<'_>) -> Vec<Expiry> {
 
 /// The end of a certificate; `None` where it cannot be read, which signing in tells.
 fn of_certificate(c: &Credentials<'_>) -> Option<Timestamp> {
-    x509::end_of(c.certificate?, || {
-        let source = c.certificate_passphrase?;
+    x509::end_of(c.certificate.as_deref()?, || {
+        let source = c.certificate_passphrase.as_ref()?;
         source.resolve("the passphrase of a certificate").ok()
     })
 }

@@ -10,17 +10,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
 pub fn service(audience: &str) -> Option<&'static str> {
     let audience = audience.trim_end_matches('/');
-    let clouds = [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China];
     if audience == "00000003-0000-0000-c000-000000000000"
-        || clouds.iter().any(|c| c.graph() == audience)
+        || Cloud::ALL.iter().any(|c| c.graph() == audience)
     {
         return Some("Microsoft Graph");
     }
     let is_exchange = |cloud: &Cloud| {
-        cloud.application_resource(Resource::Imap) == audience
-            || cloud.delegated_resource(Resource::Imap) == audience
+        let of = |who| cloud.resource(who, Resource::Imap) == audience;
+        of(Authentication::OauthService) || of(Authentication::OauthUser)
     };
-    (audience == "00000002-0000-0ff1-ce00-000000000000" || clouds.iter().any(is_exchange))
+    (audience == "00000002-0000-0ff1-ce00-000000000000" || Cloud::ALL.iter().any(is_exchange))
         .then_some("Exchange Online: IMAP, POP and SMTP")
 }
 
@@ -49,7 +48,6 @@ fn misfit(cause: Cause, what: impl Into<String>) -> Fault {
 fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Option<Fault> {
     let name = spoken(resource);
     let audience = claims.audience.as_deref().unwrap_or("none");
-    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
     let own_scope = registration
         .scope
         .and_then(|s| s.split_whitespace().next())
@@ -63,10 +61,9 @@ fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource
     if fits {
         return None;
     }
-    let wanted = match registration.authentication {
-        Authentication::OauthService => cloud.application_resource(resource),
-        Authentication::OauthUser => cloud.delegated_resource(resource),
-    };
+    let wanted = registration
+        .cloud()
+        .resource(registration.authentication, resource);
     Some(misfit(
         Cause::WrongAudience,
         format!(

@@ -1,7 +1,7 @@
 //! `server`: app registrations to read through, and ways to send.
 
 use crate::model::{Name, Span};
-use crate::provision::{Incoming, Outgoing, ServerChange, guid, value};
+use crate::provision::{Incoming, NewServer, Outgoing, ServerChange, guid, value};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -52,7 +52,7 @@ Examples:
   pass show contoso | queuemail server set Contoso --secret-stdin")]
 pub struct IncomingArgs {
     #[command(flatten)]
-    pub said: Incoming,
+    pub said: NewServer<Incoming>,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -67,7 +67,7 @@ Examples:
     mut_arg("app", |app| app.conflicts_with("client_id")))]
 pub struct OutgoingArgs {
     #[command(flatten)]
-    pub said: Outgoing,
+    pub said: NewServer<Outgoing>,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -17,37 +17,23 @@ pub struct Told {
     pub lines: Option<Vec<String>>,
 }
 
-/// Changes the file and tells the outcome; with `dry_run` only shows what would change.
-pub fn apply(
-    context: &Context,
-    dry_run: bool,
-    names: &[(&'static str, &str)],
-    change: impl FnOnce(&mut Config) -> Result<Outcome>,
-) -> Result<()> {
-    let names = names.iter().map(|(key, name)| (*key, (*name).to_owned()));
-    let names = names.collect();
-    apply_to(context, dry_run, |config| Ok((change(config)?, names)))
-}
-
-/// The same, where the change finds out itself which names it is about.
-pub fn apply_to(
-    context: &Context,
-    dry_run: bool,
-    change: impl FnOnce(&mut Config) -> Result<(Outcome, Vec<(&'static str, String)>)>,
-) -> Result<()> {
-    apply_and_tell(context, dry_run, |config| {
-        let (outcome, names) = change(config)?;
-        let names = names.into_iter();
-        Ok(Told {
+impl Told {
+    /// The outcome of a change to what has these names.
+    pub fn of(outcome: Outcome, names: &[(&'static str, &str)]) -> Told {
+        let names = names.iter();
+        Told {
             outcome,
-            about: names.map(|(key, name)| (key, Tree::Text(name))).collect(),
+            about: names
+                .map(|(key, name)| (*key, Tree::Text((*name).to_owned())))
+                .collect(),
             lines: None,
-        })
-    })
+        }
+    }
 }
 
-/// The same, where the change says itself what is told of it.
-pub fn apply_and_tell(
+/// Changes the file and tells what the change says of itself; with `dry_run` only shows what would
+/// change.
+pub fn apply(
     context: &Context,
     dry_run: bool,
     change: impl FnOnce(&mut Config) -> Result<Told>,

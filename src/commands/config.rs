@@ -11,6 +11,7 @@ use crate::prompt;
 use crate::provision::Outcome;
 use crate::tell::schema;
 use anyhow::{Context as _, Result};
+use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 
@@ -69,12 +70,8 @@ fn edit(context: &Context) -> Result<(), Errors> {
         true => Outcome::Changed,
         false => Outcome::Unchanged,
     };
-    if context.output.json {
-        let path = &context.config_path;
-        let object = serde_json::json!({"result": outcome.word(), "file": path});
-        return Ok(context.output.json(&object)?);
-    }
-    Ok(context.output.line(outcome.word())?)
+    let object = json!({"result": outcome.word(), "file": context.config_path});
+    Ok(context.output.result(&object, outcome.word())?)
 }
 
 /// Runs the editor on this terminal until it ends.
@@ -97,12 +94,8 @@ fn start(words: &[String], copy: &Path) -> Result<()> {
 
 fn path(context: &Context) -> Result<()> {
     let path = &context.config_path;
-    if context.output.json {
-        return context
-            .output
-            .json(&serde_json::json!({"path": path, "exists": path.exists()}));
-    }
-    context.output.line(&path.display().to_string())
+    let object = json!({"path": path, "exists": path.exists()});
+    context.output.result(&object, &path.display().to_string())
 }
 
 fn show(context: &Context) -> Result<()> {
@@ -133,19 +126,12 @@ fn validate(context: &Context, file: Option<&Path>) -> Result<(), Errors> {
         ("queues", config.queues.len()),
         ("addresses", config.addresses().count()),
     ];
-    if context.output.json {
-        let mut object = serde_json::Map::new();
-        object.insert("valid".into(), true.into());
-        for (key, count) in counts {
-            object.insert(key.into(), count.into());
-        }
-        return Ok(context.output.json(&object)?);
+    let mut object = json!({"valid": true});
+    let mut words = Vec::new();
+    for (key, count) in counts {
+        object[key] = count.into();
+        words.push(format!("{} {count}", key.replace('_', " ")));
     }
-    let words: Vec<String> = counts
-        .iter()
-        .map(|(key, count)| format!("{} {count}", key.replace('_', " ")))
-        .collect();
-    Ok(context
-        .output
-        .line(&format!("valid: {}", words.join(", ")))?)
+    let line = format!("valid: {}", words.join(", "));
+    Ok(context.output.result(&object, &line)?)
 }

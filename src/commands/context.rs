@@ -69,29 +69,26 @@ impl Context {
     /// # Errors
     /// `Config` where a part of the configuration does not go with a state in a database.
     pub fn store(&self, config: &Config) -> Result<Store> {
-        match self.place(config.state.as_ref())? {
-            Some(place) => {
-                config.check_shared()?;
-                let key = SharedState::key_of(config.state.as_ref());
-                let store = Store::open_shared(self.state_dir()?, place, key.as_ref())?;
-                store.works_by(config::digest(config)?);
-                Ok(store)
-            }
-            None => Store::open(self.state_dir()?),
-        }
+        self.open_store(Some(config))
     }
 
     /// The same for what needs nothing else of a configuration, which may not be there.
     pub fn store_alone(&self) -> Result<Store> {
-        match config::load_if_shared(&self.config_path)? {
-            Some(config) => self.store(&config),
-            None => match self.place(None)? {
-                Some(place) => {
-                    Store::open_shared(self.state_dir()?, place, SharedState::key_of(None).as_ref())
-                }
-                None => Store::open(self.state_dir()?),
-            },
+        self.open_store(config::load_if_shared(&self.config_path)?.as_ref())
+    }
+
+    fn open_store(&self, config: Option<&Config>) -> Result<Store> {
+        let state = config.and_then(|config| config.state.as_ref());
+        let Some(place) = self.place(state)? else {
+            return Store::open(self.state_dir()?);
+        };
+        config.map_or(Ok(()), Config::check_shared)?;
+        let key = SharedState::key_of(state);
+        let store = Store::open_shared(self.state_dir()?, place, key.as_ref())?;
+        if let Some(config) = config {
+            store.works_by(config::digest(config)?);
         }
+        Ok(store)
     }
 
     /// The database that holds the state; `None`: a folder does.

@@ -12,6 +12,7 @@ use crate::prompt;
 use crate::secret::Secret;
 use crate::tokens::{Access, How, Screen, Show, SignedIn};
 use anyhow::Result;
+use serde_json::json;
 use std::process::Stdio;
 
 pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
@@ -53,20 +54,14 @@ pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
         ));
     }
     let user = signed_in.unwrap_or(account);
-    match context.output.json {
-        true => {
-            let of = match subject {
-                Subject::Mailbox(_) => "address",
-                _ => "server",
-            };
-            context
-                .output
-                .json(&serde_json::json!({ "event": "login", of: whose, "user": user }))
-        }
-        false => context
-            .output
-            .line(&format!("signed in as {}", escape(&user))),
-    }
+    let of = match subject {
+        Subject::Mailbox(_) => "address",
+        _ => "server",
+    };
+    context.output.result(
+        &json!({ "event": "login", of: whose, "user": user }),
+        &format!("signed in as {}", escape(&user)),
+    )
 }
 
 /// The terminal, and the browser that it opens.

@@ -65,17 +65,14 @@ impl Listener for Told<'_> {
     }
 
     fn found_sent(&self, entry: &OutboxEntry, user: &str) -> Result<()> {
-        let output = &self.0.output;
         let id = entry.id;
-        match output.json {
-            true => output.json(&json!({
+        self.0.output.result(
+            &json!({
                 "event": "message", "outcome": "accepted", "outbox_id": id, "found_in_sent_items": true,
                 "message_id": entry.message_id,
-            })),
-            false => output.line(&format!(
-                "message {id}: it is in Sent Items of `{user}`, so it was sent and is not sent again"
-            )),
-        }
+            }),
+            &format!("message {id}: it is in Sent Items of `{user}`, so it was sent and is not sent again"),
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::fault::Fault;
-use crate::model::{AfterFetch, Config, EmailAddress};
+use crate::model::{AfterFetch, Config, EmailAddress, MAX_SECRET, without_line_end};
 use crate::office::Office;
 use crate::output::can_ask;
 use crate::prompt;
@@ -12,9 +12,6 @@ use crate::secret::Secret;
 use anyhow::{Context as _, Result};
 use std::cell::Cell;
 use std::io::{IsTerminal, Read};
-
-/// The longest secret taken from standard input, in bytes.
-const MAX_SECRET: u64 = 64 << 10;
 
 /// The terminal of a run.
 pub struct Terminal<'a>(pub &'a Context);
@@ -35,14 +32,6 @@ impl Person for Terminal<'_> {
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<String> {
         prompt::line(question, proposal, check)
-    }
-
-    fn optional_line(
-        &self,
-        question: &str,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Option<String>> {
-        prompt::optional_line(question, check)
     }
 
     fn choice(&self, question: &str, choices: &[String], first: usize) -> Result<usize> {
@@ -67,8 +56,7 @@ impl Person for Terminal<'_> {
         stdin.lock().take(MAX_SECRET + 1).read_to_end(&mut text)?;
         let refuse = |why: &str| Fault::usage(format!("{flag}: {why}"));
         let text = std::str::from_utf8(&text).map_err(|_| refuse("standard input is not UTF-8"))?;
-        let line = text.strip_suffix('\n').unwrap_or(text);
-        let line = line.strip_suffix('\r').unwrap_or(line);
+        let line = without_line_end(text);
         if line.is_empty() {
             return Err(refuse("standard input is empty").into());
         }

@@ -1,7 +1,7 @@
 //! `queue list`, `show`, `set` and `remove`.
 
 use super::Context;
-use super::apply::apply;
+use super::apply::{Told, apply};
 use super::confirm::confirm;
 use super::{queue_add, queue_set};
 use crate::cli::QueueCommand;
@@ -108,10 +108,7 @@ fn holds(mailbox: &MailboxEntry<'_>) -> Tree {
 fn show(context: &Context, name: &str) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let tree = provision::tree_of_queue(&config, name)?;
-    if context.output.json {
-        return context.output.json(&tree);
-    }
-    table::print_tree(&context.output, &tree)
+    table::show(&context.output, &tree)
 }
 
 /// Asked before a queue or an address is removed.
@@ -130,7 +127,8 @@ fn remove(
 ) -> Result<()> {
     let mut about = vec![("queue", name)];
     about.extend(address.map(|a| ("address", a.as_str())));
-    apply(context, dry_run, &about, |config| {
-        provision::remove_queue(config, name, address)
+    apply(context, dry_run, |config| {
+        let outcome = provision::remove_queue(config, name, address)?;
+        Ok(Told::of(outcome, &about))
     })
 }

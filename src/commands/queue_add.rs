@@ -1,6 +1,6 @@
 //! `queue add`: a queue, or an address to a queue that exists.
 
-use super::apply::apply;
+use super::apply::{Told, apply};
 use super::person::Terminal;
 use super::{Context, queue_add_list};
 use crate::cli::{CheckArgs, QueueAdd};
@@ -42,12 +42,12 @@ fn add(context: &Context, mailbox: &Mailbox, dry_run: bool) -> Result<()> {
         ("address", new.entry.address.as_str()),
     ];
     let mut lacking = Vec::new();
-    apply(context, dry_run, &names, |config| {
+    apply(context, dry_run, |config| {
         let outcome = provision::add_mailbox(config, &context.config_path, &new)?;
         if outcome != Outcome::Unchanged {
             lacking = lacking::of_mailbox(config, &new.queue, &new.entry);
         }
-        Ok(outcome)
+        Ok(Told::of(outcome, &names))
     })?;
     lacking.iter().for_each(|text| context.output.warn(text));
     Ok(())

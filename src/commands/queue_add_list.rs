@@ -1,7 +1,7 @@
 //! `queue add --from-file`: the addresses of a list, in one change of the configuration.
 
 use super::Context;
-use super::apply::{Told, apply_and_tell};
+use super::apply::{Told, apply};
 use super::person::Terminal;
 use crate::cli::QueueAdd;
 use crate::config;
@@ -21,7 +21,7 @@ pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> R
     let bytes = read(list)?;
     let lines = provision::lines(&bytes, said, &Terminal(context))?;
     let (mut errors, mut lacking) = (Vec::new(), Vec::new());
-    apply_and_tell(context, args.dry_run, |config| {
+    apply(context, args.dry_run, |config| {
         let before = config.clone();
         let lines = lines.add(config, &context.config_path, args.keep_going);
         let outcome = match *config == before {

@@ -1,7 +1,7 @@
 //! `queue set`: single values of a queue or an address, an empty value taking the key away.
 
 use super::Context;
-use super::apply::apply_to;
+use super::apply::{Told, apply};
 use super::person::Terminal;
 use crate::cli::QueueSet;
 use crate::provision;
@@ -10,10 +10,10 @@ use anyhow::Result;
 pub fn run(context: &Context, args: &QueueSet) -> Result<()> {
     let QueueSet { name, said, .. } = args;
     let password = said.password(name, &Terminal(context))?;
-    apply_to(context, args.dry_run, |config| {
+    apply(context, args.dry_run, |config| {
         let (outcome, address) = provision::set_queue(config, name, said, &password)?;
-        let mut about = vec![("queue", name.clone())];
-        about.extend(address.map(|address| ("address", address.to_string())));
-        Ok((outcome, about))
+        let mut about = vec![("queue", name.as_str())];
+        about.extend(address.iter().map(|address| ("address", address.as_str())));
+        Ok(Told::of(outcome, &about))
     })
 }

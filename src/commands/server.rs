@@ -1,7 +1,7 @@
 //! `server list`, `show` and `remove`.
 
 use super::Context;
-use super::apply::apply;
+use super::apply::{Told, apply};
 use super::{server_add, server_rotate, server_set};
 use crate::cli::ServerCommand;
 use crate::config;
@@ -95,14 +95,12 @@ fn credential(server: &Tree) -> String {
 fn show(context: &Context, name: &str) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let tree = provision::tree_of_server(&config, name)?;
-    if context.output.json {
-        return context.output.json(&tree);
-    }
-    table::print_tree(&context.output, &tree)
+    table::show(&context.output, &tree)
 }
 
 fn remove(context: &Context, name: &str, dry_run: bool) -> Result<()> {
-    apply(context, dry_run, &[("server", name)], |config| {
-        provision::remove_server(config, name)
+    apply(context, dry_run, |config| {
+        let outcome = provision::remove_server(config, name)?;
+        Ok(Told::of(outcome, &[("server", name)]))
     })
 }

@@ -22,12 +22,8 @@ pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
         _ => of_configuration(context, &args.names)?,
     };
     let script = setup::script(&plan, args.undo);
-    if context.output.json {
-        return context
-            .output
-            .json(&serde_json::json!({ "script": script }));
-    }
-    context.output.line(script.trim_end())
+    let object = serde_json::json!({ "script": script });
+    context.output.result(&object, script.trim_end())
 }
 
 fn of_configuration(context: &Context, names: &[String]) -> Result<Plan> {

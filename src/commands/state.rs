@@ -33,15 +33,12 @@ fn init(context: &Context) -> Result<()> {
     };
     let words = place.to_string();
     let made = Store::init(place)?;
-    match context.output.json {
-        true => context
-            .output
-            .json(&json!({ "event": "init", "made": made, "place": words })),
-        false => context.output.line(&match made {
-            true => format!("created the tables of the state in database `{words}`"),
-            false => format!("the tables already exist in database `{words}`"),
-        }),
-    }
+    let line = match made {
+        true => format!("created the tables of the state in database `{words}`"),
+        false => format!("the tables already exist in database `{words}`"),
+    };
+    let object = json!({ "event": "init", "made": made, "place": words });
+    context.output.result(&object, &line)
 }
 
 fn rekey(context: &Context) -> Result<()> {
@@ -53,14 +50,10 @@ fn rekey(context: &Context) -> Result<()> {
         .into());
     }
     let tokens = store.seal_anew()?;
-    match context.output.json {
-        true => context
-            .output
-            .json(&json!({ "event": "rekey", "tokens": tokens })),
-        false => context
-            .output
-            .line(&format!("tokens encrypted with the first key: {tokens}")),
-    }
+    context.output.result(
+        &json!({ "event": "rekey", "tokens": tokens }),
+        &format!("tokens encrypted with the first key: {tokens}"),
+    )
 }
 
 fn show(context: &Context) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::tell;
 use crate::tokens::keep::Tokens;
 use crate::tokens::{self, Access};
 use anyhow::Result;
+use serde_json::json;
 
 pub fn run(context: &Context, command: TokenCommand) -> Result<(), Errors> {
     match command {
@@ -105,14 +106,11 @@ fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
         }
     };
     let (tokens, left) = (forgotten.tokens, forgotten.left);
-    match context.output.json {
-        true => context.output.json(&serde_json::json!({
-            "event": "forget", "tokens": tokens, "left_behind": left.len(),
-        }))?,
-        false => context.output.line(&match tokens {
-            1 => "erased 1 token".to_owned(),
-            _ => format!("erased {tokens} tokens"),
-        })?,
-    }
+    let line = match tokens {
+        1 => "erased 1 token".to_owned(),
+        _ => format!("erased {tokens} tokens"),
+    };
+    let object = json!({ "event": "forget", "tokens": tokens, "left_behind": left.len() });
+    context.output.result(&object, &line)?;
     Errors::none_or(left.into_iter().map(Into::into).collect())
 }

@@ -12,7 +12,7 @@ fn given(c: &Credentials) -> Vec<&'static str> {
         (c.federated_token.is_some(), "federated_token"),
         (c.federated_token_file.is_some(), "federated_token_file"),
         (
-            c.managed_identity != ManagedIdentity::No,
+            *c.managed_identity != ManagedIdentity::No,
             "managed_identity",
         ),
     ]
@@ -316,7 +316,7 @@ fn scope(text: &str, ways: Ways, cloud: Option<Cloud>, at: &str, found: &mut Fou
 
 /// Tokens of one cloud are worth nothing in another.
 fn same_cloud(cloud: Option<Cloud>, host: &str, at: &str, found: &mut Found) {
-    if let (Some(own), Some(other)) = (cloud, cloud_of_host(host))
+    if let (Some(own), Some(other)) = (cloud, Cloud::of_mail_host(host))
         && own != other
     {
         found.add(
@@ -324,31 +324,10 @@ fn same_cloud(cloud: Option<Cloud>, host: &str, at: &str, found: &mut Found) {
             format!("host `{host}` belongs to another cloud"),
             format!(
                 "the host belongs to {}, the login address to {}",
-                cloud_name(other),
-                cloud_name(own)
+                other.name(),
+                own.name()
             ),
         );
-    }
-}
-
-fn cloud_name(cloud: Cloud) -> &'static str {
-    match cloud {
-        Cloud::Worldwide => "the worldwide cloud",
-        Cloud::UsGovernment => "the US Government's cloud",
-        Cloud::China => "the cloud in China",
-    }
-}
-
-fn cloud_of_host(host: &str) -> Option<Cloud> {
-    let ends = |tail: &str| host == tail || host.ends_with(&format!(".{tail}"));
-    if ends("office365.com") || ends("office.com") || host == "graph.microsoft.com" {
-        Some(Cloud::Worldwide)
-    } else if ends("office365.us") || ends("apps.mil") || ends("microsoft.us") {
-        Some(Cloud::UsGovernment)
-    } else if ends("partner.outlook.cn") || host == "microsoftgraph.chinacloudapi.cn" {
-        Some(Cloud::China)
-    } else {
-        None
     }
 }
 

@@ -5,86 +5,36 @@
 //! only where the keys before it on its line, and those that enclose the line, are known and of
 //! no secret.
 
-use crate::model::{SecretSource, nearest};
+use crate::model::{Config, SecretSource, Value, nearest};
 use crate::secret::{Mask, Secret};
+use std::collections::HashSet;
 use std::iter;
+use std::sync::LazyLock;
 
-/// The keys whose values may be shown. One that is new to the model is hidden until it is here.
-const PLAIN: &[&str] = &[
-    "account",
-    "address",
-    "addresses",
-    "after",
-    "after_fetch",
-    "any_from",
-    "app",
-    "authentication",
-    "authorization_endpoint",
-    "ca_file",
-    "certificate",
-    "client_id",
-    "cloudevents",
-    "connections",
-    "content_type",
-    "defaults",
-    "deliver",
-    "device_authorization_endpoint",
-    "enabled",
-    "every",
-    "extension_language",
-    "federated_token_file",
-    "folders",
-    "from",
-    "graph",
-    "history",
-    "imap",
-    "incoming_servers",
-    "keep_history",
-    "language",
-    "larger",
-    "lease",
-    "limits",
-    "managed_identity",
-    "max_size",
-    "megabytes_per_user",
-    "message_size",
-    "messages_per_minute",
-    "messages_per_user",
-    "name",
-    "notify",
-    "outgoing_server",
-    "outgoing_servers",
-    "password_file",
-    "priority",
-    "probe",
-    "queues",
-    "recipient",
-    "recipients_per_day",
-    "recipients_per_message",
-    "relay",
-    "repeat",
-    "scope",
-    "select",
-    "sender",
-    "server",
-    "smtp",
-    "stamp",
-    "start",
-    "state",
-    "subject",
-    "tenant",
-    "token_endpoint",
-    "token_store",
-    "unread",
-    "url",
-    "user",
-    "version",
-    "via",
-    "webhooks",
-    "<<",
-    "---",
-    "...",
-];
+/// Keys whose values are no secrets, in whose place one is easily put by mistake.
+const BESIDE_SECRETS: [&str; 2] = ["private_key", "secret_expires"];
+
+/// What else may stand before a colon, or alone.
+const SIGNS: [&str; 3] = ["<<", "---", "..."];
+
+/// True for a key whose value may be shown: wherever the model has it, no secret can be there.
+fn is_plain(word: &str) -> bool {
+    static PLAIN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+        let mut keys = Vec::new();
+        Config::keys(&mut keys);
+        let hidden = keys.iter().filter(|(_, is_open)| !is_open);
+        let hidden = hidden.map(|(key, _)| *key).chain(BESIDE_SECRETS);
+        let hidden: HashSet<&str> = hidden.chain(sources()).collect();
+        let all = keys.iter().map(|(key, _)| *key).chain(SIGNS);
+        all.filter(|key| !hidden.contains(key)).collect()
+    });
+    PLAIN.contains(word)
+}
+
+/// The keys of a mapping that says where a secret is.
+fn sources() -> impl Iterator<Item = &'static str> {
+    SecretSource::KINDS.iter().copied().chain(["env_file"])
+}
 
 /// The longest word that is taken for a key, in characters.
 const LONGEST_KEY: usize = 40;
@@ -151,8 +101,7 @@ pub fn told(words: &str, text: &str) -> String {
     let lines = lines(text).into_iter().zip(visible(text));
     let hidden = lines.map(|(line, shown)| line[shown..].trim_matches(is_frame));
     let parts = hidden.flat_map(|hidden| iter::once(hidden).chain(hidden.split(is_frame)));
-    let sources = || SecretSource::KINDS.iter().copied().chain(["env_file"]);
-    let is_known = |part: &str| PLAIN.contains(&part) || nearest(part, sources()).is_some();
+    let is_known = |part: &str| is_plain(part) || nearest(part, sources()).is_some();
     let repeated = parts.filter(|part| {
         !part.is_empty() && (words.contains(part) || of_words.finds(part)) && !is_known(part)
     });
@@ -183,7 +132,7 @@ fn of_content(content: &str) -> (usize, Option<Key>) {
         let word = content.split_whitespace().next().unwrap_or_default();
         let only = content.trim_matches(is_frame);
         return match () {
-            () if only.is_empty() || PLAIN.contains(&only) => (content.len(), None),
+            () if only.is_empty() || is_plain(only) => (content.len(), None),
             // Without its colon.
             () if is_secret(word) => (word.len(), Some(Key::Hides)),
             () => (0, None),
@@ -191,7 +140,7 @@ fn of_content(content: &str) -> (usize, Option<Key>) {
     };
     let key = content[..at].trim_matches(|c| is_frame(c) || c == '&' || c == '!');
     let end = at + separator.len_utf8();
-    if PLAIN.contains(&key) {
+    if is_plain(key) {
         let shown = of_value(&content[end..]);
         let of_value = match key {
             "folders" | "from" | "subject" => Key::Lists,
@@ -223,7 +172,7 @@ fn of_value(value: &str) -> usize {
         let word = word.rsplit(is_frame).next().unwrap_or_default();
         let next = value[at + separator.len_utf8()..].chars().next();
         let is_value = separator == ':' && !is_quoted && next.is_some_and(|c| !c.is_whitespace());
-        let is_plain = PLAIN.contains(&word) || word.is_empty();
+        let is_plain = is_plain(word) || word.is_empty();
         if is_secret(word) || !is_value && !is_plain {
             return at + separator.len_utf8();
         }
@@ -245,7 +194,7 @@ pub fn is_key(word: &str) -> bool {
 fn is_secret(word: &str) -> bool {
     let lower = word.to_lowercase();
     let is_like = |key| strsim::jaro_winkler(&lower, key) > 0.85;
-    !PLAIN.contains(&&*lower)
+    !is_plain(&lower)
         && (["secr", "passw", "passphrase", "pwd", "token", "authoriz"]
             .iter()
             .any(|part| lower.contains(part))
@@ -275,7 +224,7 @@ mod tests {
     fn every_key_is_plain_or_of_a_secret() {
         let all = all_keys().into_iter().flat_map(|(_, keys)| keys);
         let all: Vec<String> = all.collect();
-        let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
+        let hidden = |key: &&String| !is_plain(key);
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [
             "authorization",

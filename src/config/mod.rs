@@ -34,12 +34,12 @@ mod load;
 mod locate;
 mod mistake;
 mod one_of;
-mod parsed;
 mod paths;
 mod preview;
 mod problem;
 mod refusal;
 mod schema;
+mod text;
 mod write;
 
 pub use by_hand::edit_by_hand;

@@ -6,28 +6,32 @@ use crate::model::{
     DatabaseUrl, FederatedToken, ManagedIdentity, SecretSource, Secrets, TokenStore, nearest,
 };
 use crate::secret::Secret;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use std::fmt;
 
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<SecretSource, D::Error> {
-        de.deserialize_any(SourceVisitor)
+        let Secrets(mut one) = de.deserialize_any(SecretsVisitor { several: false })?;
+        one.pop().ok_or_else(|| D::Error::custom("no secret"))
     }
 }
 
 impl<'de> Deserialize<'de> for Secrets {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Secrets, D::Error> {
-        de.deserialize_any(SecretsVisitor)
+        de.deserialize_any(SecretsVisitor { several: true })
     }
 }
 
-struct SecretsVisitor;
+/// Reads one secret, or `several`.
+struct SecretsVisitor {
+    several: bool,
+}
 
-/// Whatever is not a list is one secret.
-macro_rules! one_secret {
+// A number is not echoed, and not taken: YAML has lost its zeros and signs already.
+macro_rules! no_secret {
     ($($visit:ident($type:ty)),*) => {$(
-        fn $visit<E: Error>(self, value: $type) -> Result<Secrets, E> {
-            Ok(Secrets(vec![SourceVisitor.$visit(value)?]))
+        fn $visit<E: Error>(self, _: $type) -> Result<Secrets, E> {
+            Err(E::custom("YAML reads it as a number or a boolean: quote it"))
         }
     )*};
 }
@@ -36,60 +40,13 @@ impl<'de> Visitor<'de> for SecretsVisitor {
     type Value = Secrets;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        SourceVisitor.expecting(f)?;
-        f.write_str(", or a list of two such")
-    }
-
-    one_secret!(
-        visit_str(&str),
-        visit_u64(u64),
-        visit_i64(i64),
-        visit_u128(u128),
-        visit_i128(i128),
-        visit_f64(f64),
-        visit_bool(bool)
-    );
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secrets, A::Error> {
-        Ok(Secrets(vec![SourceVisitor.visit_map(map)?]))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Secrets, A::Error> {
-        let mut all = Vec::new();
-        while let Some(one) = list.next_element()? {
-            all.push(one);
-        }
-        match all.len() {
-            1 | 2 => Ok(Secrets(all)),
-            n => Err(A::Error::custom(format!("use one secret or two, not {n}"))),
+        write!(f, "a string, or one of {}", SecretSource::FORMS)?;
+        match self.several {
+            true => f.write_str(", or a list of two such"),
+            false => Ok(()),
         }
     }
-}
 
-struct SourceVisitor;
-
-macro_rules! no_secret {
-    ($($visit:ident($type:ty)),*) => {$(
-        fn $visit<E: Error>(self, _: $type) -> Result<SecretSource, E> {
-            Err(E::custom(QUOTE))
-        }
-    )*};
-}
-
-const QUOTE: &str = "YAML reads it as a number or a boolean: quote it";
-
-impl<'de> Visitor<'de> for SourceVisitor {
-    type Value = SecretSource;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a string, or one of {}", SecretSource::FORMS)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
-        Ok(SecretSource::Plain(Secret::new(text)))
-    }
-
-    // A number is not echoed, and not taken: YAML has lost its zeros and signs already.
     no_secret!(
         visit_u64(u64),
         visit_i64(i64),
@@ -99,47 +56,80 @@ impl<'de> Visitor<'de> for SourceVisitor {
         visit_bool(bool)
     );
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
-        let Some(kind) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("an empty mapping names no secret"));
-        };
-        let (source, is_empty) = match kind.as_str() {
-            "command" => {
-                let words: Vec<String> = map.next_value()?;
-                let is_empty = words.first().is_none_or(String::is_empty);
-                (SecretSource::Command(words), is_empty)
+    fn visit_str<E: Error>(self, text: &str) -> Result<Secrets, E> {
+        Ok(Secrets(vec![SecretSource::Plain(Secret::new(text))]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Secrets, A::Error> {
+        if !self.several {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
+        let mut all = Vec::new();
+        while let Some(one) = list.next_element()? {
+            all.push(one);
+        }
+        match all.len() {
+            1 | 2 => Ok(Secrets(all)),
+            n => Err(A::Error::custom(format!("use one secret or two, not {n}"))),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secrets, A::Error> {
+        let source = one_entry(map, "secret", "a secret has one source, but ", source)?;
+        Ok(Secrets(vec![source]))
+    }
+}
+
+/// What a mapping of one entry holds, read by its key. `alone` begins the sentence that refuses more;
+/// what follows may be a secret in the wrong place, so it is not told.
+fn one_entry<'de, A: MapAccess<'de>, T>(
+    mut map: A,
+    what: &str,
+    alone: &str,
+    read: impl FnOnce(&str, &mut A) -> Result<T, A::Error>,
+) -> Result<T, A::Error> {
+    let Some(key) = map.next_key::<String>()? else {
+        let why = format!("an empty mapping names no {what}");
+        return Err(A::Error::custom(why));
+    };
+    let value = read(&key, &mut map)?;
+    match map.next_key::<String>()? {
+        Some(_) => Err(A::Error::custom(format!("{alone}more follows `{key}`"))),
+        None => Ok(value),
+    }
+}
+
+fn source<'de, A: MapAccess<'de>>(kind: &str, map: &mut A) -> Result<SecretSource, A::Error> {
+    let (source, is_empty) = match kind {
+        "command" => {
+            let words: Vec<String> = map.next_value()?;
+            let is_empty = words.first().is_none_or(String::is_empty);
+            (SecretSource::Command(words), is_empty)
+        }
+        known if SecretSource::KINDS.contains(&known) => {
+            let text: String = map.next_value()?;
+            if known == "env" {
+                child::withhold(&text);
             }
-            known if SecretSource::KINDS.contains(&known) => {
-                let text: String = map.next_value()?;
-                if known == "env" {
-                    child::withhold(&text);
-                }
-                let source = SecretSource::of(known, &text).map_err(A::Error::custom)?;
-                (source, text.is_empty())
-            }
-            // A key that resembles none may be the secret itself.
-            other if nearest(other, SecretSource::KINDS.iter().copied()).is_some() => {
-                return Err(A::Error::unknown_field(other, SecretSource::KINDS));
-            }
-            _ => {
-                return Err(A::Error::custom(format!(
-                    "no source of a secret; one of {}",
-                    SecretSource::KINDS.join(", ")
-                )));
-            }
-        };
-        // What follows may be the secret itself: it is not told.
-        if map.next_key::<String>()?.is_some() {
+            let source = SecretSource::of(known, &text).map_err(A::Error::custom)?;
+            (source, text.is_empty())
+        }
+        // A key that resembles none may be the secret itself.
+        other if nearest(other, SecretSource::KINDS.iter().copied()).is_some() => {
+            return Err(A::Error::unknown_field(other, SecretSource::KINDS));
+        }
+        _ => {
             return Err(A::Error::custom(format!(
-                "a secret has one source, but more follows `{kind}`"
+                "no source of a secret; one of {}",
+                SecretSource::KINDS.join(", ")
             )));
         }
-        match is_empty {
-            true => Err(A::Error::custom(format!(
-                "an empty `{kind}` names no secret"
-            ))),
-            false => Ok(source),
-        }
+    };
+    match is_empty {
+        true => Err(A::Error::custom(format!(
+            "an empty `{kind}` names no secret"
+        ))),
+        false => Ok(source),
     }
 }
 
@@ -158,23 +148,15 @@ impl<'de> Visitor<'de> for FederatedVisitor {
         f.write_str("one of {file: P}, {env_file: V}, {command: [..]}")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FederatedToken, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FederatedToken, A::Error> {
         const KINDS: &[&str] = &["file", "env_file", "command"];
-        let Some(kind) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("an empty mapping names no token"));
-        };
-        let source = match kind.as_str() {
-            "file" => FederatedToken::File(map.next_value()?),
-            "env_file" => FederatedToken::EnvFile(map.next_value()?),
-            "command" => FederatedToken::Command(map.next_value()?),
-            other => return Err(A::Error::unknown_field(other, KINDS)),
-        };
-        if map.next_key::<String>()?.is_some() {
-            return Err(A::Error::custom(format!(
-                "a token has one source, but more follows `{kind}`"
-            )));
-        }
-        Ok(source)
+        let alone = "a token has one source, but ";
+        one_entry(map, "token", alone, |kind, map| match kind {
+            "file" => map.next_value().map(FederatedToken::File),
+            "env_file" => map.next_value().map(FederatedToken::EnvFile),
+            "command" => map.next_value().map(FederatedToken::Command),
+            other => Err(A::Error::unknown_field(other, KINDS)),
+        })
     }
 }
 
@@ -230,19 +212,17 @@ impl<'de> Visitor<'de> for StoreVisitor {
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TokenStore, A::Error> {
-        let words: Vec<String> = match map.next_key::<String>()?.as_deref() {
-            Some("command") => map.next_value()?,
-            Some(other) => return Err(A::Error::unknown_field(other, &["command"])),
-            None => return Err(A::Error::custom("an empty mapping names no store")),
-        };
-        if words.first().is_none_or(String::is_empty) {
-            return Err(A::Error::custom("the command names no program"));
-        }
-        match map.next_key::<String>()? {
-            None => Ok(TokenStore::Command(words)),
-            Some(_) => Err(A::Error::custom("more follows `command`")),
-        }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TokenStore, A::Error> {
+        one_entry(map, "store", "", |key, map| {
+            if key != "command" {
+                return Err(A::Error::unknown_field(key, &["command"]));
+            }
+            let words: Vec<String> = map.next_value()?;
+            match words.first().is_none_or(String::is_empty) {
+                true => Err(A::Error::custom("the command names no program")),
+                false => Ok(TokenStore::Command(words)),
+            }
+        })
     }
 }
 

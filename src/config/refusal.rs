@@ -26,35 +26,17 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         Step::Item(_) => None,
     });
     let of_key = key.map(|k| format!(" of `{k}`")).unwrap_or_default();
-    let quoted = between_backquotes(message);
     let mut hint = None;
-    let (problem, note) = if message.starts_with("unknown field ") {
-        hint = Some("all keys: man queuemail.yaml".to_owned());
-        unknown_key(&quoted)
-    } else if message.starts_with("unknown variant ") {
-        let (found, known) = split_found(&quoted);
-        let note = match nearest(found, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("use {}", known.join(", ")),
-        };
-        (format!("unknown value `{found}`{of_key}"), note)
-    } else if message.starts_with("missing field ") {
-        let (missing, _) = split_found(&quoted);
-        (
-            format!("missing key `{missing}`"),
-            format!("`{missing}` is required here"),
-        )
-    } else if message.starts_with("duplicate field ") {
-        let (twice, _) = split_found(&quoted);
-        let mut at = steps.clone();
-        at.push(Step::Key(twice.to_owned()));
-        place = locate::locate(text, &at, Part::Key(1)).or(place);
-        (
-            format!("key `{twice}` is used twice"),
-            "remove one of them".to_owned(),
-        )
-    } else if let Some(rest) = message.strip_prefix("invalid type: ") {
-        (format!("wrong type of value{of_key}"), type_words(rest))
+    let (problem, note) = if let Some(words) = of_mapping(message, &of_key) {
+        if message.starts_with("unknown field ") {
+            hint = Some("all keys: man queuemail.yaml".to_owned());
+        }
+        if let Some(twice) = message.strip_prefix("duplicate field ") {
+            let twice = Step::Key(twice.trim_matches('`').to_owned());
+            let at = [steps.clone(), vec![twice]].concat();
+            place = locate::locate(text, &at, Part::Key(1)).or(place);
+        }
+        words
     } else if let Some((problem, note)) = of_document(&full) {
         if full.contains("more than one document") {
             let lines = text.lines().enumerate();
@@ -77,6 +59,35 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
     }
 }
 
+/// The problem and the note for a key, or a value of one, that a mapping refuses.
+fn of_mapping(message: &str, of_key: &str) -> Option<(String, String)> {
+    let quoted = between_backquotes(message);
+    let (found, known) = split_found(&quoted);
+    if let Some(rest) = message.strip_prefix("invalid type: ") {
+        return Some((format!("wrong type of value{of_key}"), type_words(rest)));
+    }
+    let refused = message.split(" `").next().unwrap_or_default();
+    Some(match refused {
+        "unknown field" => unknown_key(found, &known),
+        "unknown variant" => {
+            let note = match nearest(found, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("use {}", known.join(", ")),
+            };
+            (format!("unknown value `{found}`{of_key}"), note)
+        }
+        "missing field" => (
+            format!("missing key `{found}`"),
+            format!("`{found}` is required here"),
+        ),
+        "duplicate field" => (
+            format!("key `{found}` is used twice"),
+            "remove one of them".to_owned(),
+        ),
+        _ => return None,
+    })
+}
+
 /// The problem and the note for what the document as a whole has too much of.
 fn of_document(full: &str) -> Option<(&'static str, &'static str)> {
     let known = [
@@ -97,8 +108,7 @@ fn of_document(full: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// The problem and the note for a key that is none.
-fn unknown_key(quoted: &[&str]) -> (String, String) {
-    let (found, known) = split_found(quoted);
+fn unknown_key(found: &str, known: &[&str]) -> (String, String) {
     let note = match nearest(found, known.iter().copied()) {
         _ if found == "<<" => "merge keys are not supported: write the keys out".to_owned(),
         Some(near) => format!("did you mean `{near}`?"),

@@ -134,33 +134,31 @@ fn prepare<T>(
     let value = change(&mut new)?;
     check_wanted(&new)?;
     resolve_paths(&mut new.clone(), path)?;
-    if new == old {
-        let unchanged = Change {
-            before: text,
-            old,
-            new,
-            after: None,
-            metadata,
-        };
-        return Ok((value, unchanged));
-    }
-    let edited = edit(&text, &old, &new)
-        .and_then(|edited| match edited.len() as u64 > MAX_SIZE {
-            true => Err("the file would become too large".to_owned()),
-            false => Ok(edited),
-        })
-        .map_err(|why| {
-            Fault::config(format!("cannot change {}: {why}", shown(path)))
-                .hint("change it by hand, then check it: queuemail config validate")
-        })?;
+    let after = match new == old {
+        true => None,
+        false => Some(edited(&text, &old, &new, path)?),
+    };
     let change = Change {
         before: text,
         old,
         new,
-        after: Some(edited),
+        after,
         metadata,
     };
     Ok((value, change))
+}
+
+/// The text with the change worked in.
+fn edited(text: &str, old: &Config, new: &Config, path: &Path) -> Result<String> {
+    let edited = edit(text, old, new).and_then(|edited| match edited.len() as u64 > MAX_SIZE {
+        true => Err("the file would become too large".to_owned()),
+        false => Ok(edited),
+    });
+    edited.map_err(|why| {
+        Fault::config(format!("cannot change {}: {why}", shown(path)))
+            .hint("change it by hand, then check it: queuemail config validate")
+            .into()
+    })
 }
 
 /// Refuses (64) a wanted model that has a problem.

@@ -148,7 +148,7 @@ impl<'a> Apps<'a> {
     fn login_host<'n>(&'n self, server: &'n OutgoingServer) -> Result<&'n str, NoApp<'n>> {
         let hosts = self.hosts.get(&server.tenant).unwrap_or(&self.all_hosts);
         match (hosts.first(), hosts.len()) {
-            (None, _) => Ok("https://login.microsoftonline.com"),
+            (None, _) => Ok(Authority::WORLDWIDE),
             (Some(one), 1) => Ok(one),
             _ => Err(NoApp::Hosts(hosts)),
         }

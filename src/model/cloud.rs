@@ -1,10 +1,11 @@
-//! Clouds: which hosts and scopes follow from a login host.
+//! Clouds: which hosts and scopes follow from a login host, and which hosts belong to which cloud.
 //!
 //! Sources: Microsoft's lists of national clouds and endpoints. What is not published there can
 //! be set in the file (`imap`, `smtp`, `graph`, `scope`).
 
+use super::authentication::Authentication;
 use super::values::Tenant;
-use crate::net::Endpoint;
+use crate::net::{Endpoint, TlsMode};
 use crate::wording::words;
 use std::fmt;
 use std::str::FromStr;
@@ -31,96 +32,130 @@ pub enum Resource {
 
 words!(Resource { Imap = "imap", Smtp = "smtp", Pop = "pop", Graph = "graph" });
 
+/// What is known of a cloud.
+struct Facts {
+    name: &'static str,
+    login_hosts: &'static [&'static str],
+    /// The host of IMAP and POP.
+    mail: &'static str,
+    smtp: &'static str,
+    /// The service root of Graph, and the URI of its resource.
+    graph: &'static str,
+    /// The resource of mail that an application names before `/.default`.
+    application: &'static str,
+    /// The resource of mail in what a person consents to.
+    delegated: &'static str,
+    /// Whatever is below these belongs to this cloud and to no other.
+    domains: &'static [&'static str],
+    /// What the administrator's modules call it: `Connect-MgGraph -Environment` and
+    /// `Connect-ExchangeOnline -ExchangeEnvironmentName`.
+    environments: (&'static str, &'static str),
+}
+
+static WORLDWIDE: Facts = Facts {
+    name: "the worldwide cloud",
+    login_hosts: &[
+        "login.microsoftonline.com",
+        "login.microsoft.com",
+        "login.windows.net",
+    ],
+    mail: "outlook.office365.com",
+    smtp: "smtp.office365.com",
+    graph: "https://graph.microsoft.com",
+    application: "https://outlook.office365.com",
+    delegated: "https://outlook.office.com",
+    domains: &["office365.com", "office.com", "graph.microsoft.com"],
+    environments: ("Global", "O365Default"),
+};
+
+static US_GOVERNMENT: Facts = Facts {
+    name: "the US Government's cloud",
+    login_hosts: &["login.microsoftonline.us"],
+    mail: "outlook.office365.us",
+    smtp: "outlook.office365.us",
+    graph: "https://graph.microsoft.us",
+    application: "https://outlook.office365.us",
+    delegated: "https://outlook.office365.us",
+    domains: &["office365.us", "apps.mil", "microsoft.us"],
+    environments: ("USGov", "O365USGovGCCHigh"),
+};
+
+static CHINA: Facts = Facts {
+    name: "the cloud in China",
+    login_hosts: &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    mail: "partner.outlook.cn",
+    smtp: "smtp.partner.outlook.cn",
+    graph: "https://microsoftgraph.chinacloudapi.cn",
+    application: "https://partner.outlook.cn",
+    delegated: "https://partner.outlook.cn",
+    domains: &["partner.outlook.cn", "microsoftgraph.chinacloudapi.cn"],
+    environments: ("China", "O365China"),
+};
+
 impl Cloud {
-    /// The cloud of a login host, if it is one of Microsoft's.
-    pub fn of_login_host(host: &str) -> Option<Cloud> {
-        match host {
-            "login.microsoftonline.com" | "login.microsoft.com" | "login.windows.net" => {
-                Some(Cloud::Worldwide)
-            }
-            "login.microsoftonline.us" => Some(Cloud::UsGovernment),
-            "login.partner.microsoftonline.cn" | "login.chinacloudapi.cn" => Some(Cloud::China),
-            _ => None,
+    pub const ALL: [Cloud; 3] = [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China];
+
+    fn facts(self) -> &'static Facts {
+        match self {
+            Cloud::Worldwide => &WORLDWIDE,
+            Cloud::UsGovernment => &US_GOVERNMENT,
+            Cloud::China => &CHINA,
         }
     }
 
     /// The cloud that mail is submitted to or read from at this host, if it is Microsoft's.
     pub fn of_mail_host(host: &str) -> Option<Cloud> {
-        [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China]
-            .into_iter()
-            .find(|cloud| {
-                [cloud.smtp().host.as_str(), cloud.mail_host()]
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(host))
-                    || cloud
-                        .graph()
-                        .strip_prefix("https://")
-                        .is_some_and(|known| known.eq_ignore_ascii_case(host))
-            })
+        let host = host.to_ascii_lowercase();
+        let is_below = |domain: &&str| {
+            let rest = host.strip_suffix(*domain);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let is_its = |cloud: &Cloud| cloud.facts().domains.iter().any(is_below);
+        Cloud::ALL.into_iter().find(is_its)
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        self.facts().name
     }
 
     pub fn imap(self) -> Endpoint {
-        implicit("imaps", self.mail_host(), 993)
+        Endpoint {
+            scheme: "imaps".into(),
+            tls: TlsMode::Implicit,
+            host: self.facts().mail.into(),
+            port: 993,
+        }
     }
 
     pub fn smtp(self) -> Endpoint {
-        let host = match self {
-            Cloud::Worldwide => "smtp.office365.com",
-            Cloud::UsGovernment => "outlook.office365.us",
-            Cloud::China => "smtp.partner.outlook.cn",
-        };
         Endpoint {
             scheme: "smtp".into(),
-            tls: crate::net::TlsMode::StartTls,
-            host: host.into(),
+            tls: TlsMode::StartTls,
+            host: self.facts().smtp.into(),
             port: 587,
         }
     }
 
     /// The Graph service root, without a slash at its end.
     pub fn graph(self) -> &'static str {
-        match self {
-            Cloud::Worldwide => "https://graph.microsoft.com",
-            Cloud::UsGovernment => "https://graph.microsoft.us",
-            Cloud::China => "https://microsoftgraph.chinacloudapi.cn",
-        }
+        self.facts().graph
     }
 
-    fn mail_host(self) -> &'static str {
-        match self {
-            Cloud::Worldwide => "outlook.office365.com",
-            Cloud::UsGovernment => "outlook.office365.us",
-            Cloud::China => "partner.outlook.cn",
-        }
+    /// What the modules for Graph and for Exchange of PowerShell call it.
+    pub fn environments(self) -> (&'static str, &'static str) {
+        self.facts().environments
     }
 
-    /// The resource URI of an application's token, before `/.default`.
-    pub fn application_resource(self, resource: Resource) -> &'static str {
-        match (resource, self) {
-            (Resource::Graph, cloud) => cloud.graph(),
-            (_, Cloud::Worldwide) => "https://outlook.office365.com",
-            (_, Cloud::UsGovernment) => "https://outlook.office365.us",
-            (_, Cloud::China) => "https://partner.outlook.cn",
+    /// The resource URI of a token for whoever signs in so: an application's before `/.default`, a
+    /// person's before each permission.
+    pub fn resource(self, authentication: Authentication, resource: Resource) -> &'static str {
+        let facts = self.facts();
+        match (resource, authentication) {
+            (Resource::Graph, _) => facts.graph,
+            (_, Authentication::OauthService) => facts.application,
+            (_, Authentication::OauthUser) => facts.delegated,
         }
-    }
-
-    /// The resource URI of delegated scopes.
-    pub fn delegated_resource(self, resource: Resource) -> &'static str {
-        match (resource, self) {
-            (Resource::Graph, cloud) => cloud.graph(),
-            (_, Cloud::Worldwide) => "https://outlook.office.com",
-            (_, Cloud::UsGovernment) => "https://outlook.office365.us",
-            (_, Cloud::China) => "https://partner.outlook.cn",
-        }
-    }
-}
-
-fn implicit(scheme: &str, host: &str, port: u16) -> Endpoint {
-    Endpoint {
-        scheme: scheme.into(),
-        tls: crate::net::TlsMode::Implicit,
-        host: host.into(),
-        port,
     }
 }
 
@@ -133,6 +168,9 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// The login address of the worldwide cloud, before the tenant.
+    pub const WORLDWIDE: &str = "https://login.microsoftonline.com";
+
     /// The login host alone.
     pub fn host(&self) -> &str {
         let host = self.login.trim_start_matches("https://");
@@ -145,7 +183,8 @@ impl Authority {
     }
 
     pub fn cloud(&self) -> Option<Cloud> {
-        Cloud::of_login_host(self.host())
+        let is_its = |cloud: &Cloud| cloud.facts().login_hosts.contains(&self.host());
+        Cloud::ALL.into_iter().find(is_its)
     }
 
     /// RFC 6749 §3.2, at Entra's v2.0 path.
@@ -220,5 +259,39 @@ impl FromStr for Authority {
             login,
             tenant: tenant.parse()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_belongs_to_the_cloud_whose_domain_it_is_below() {
+        for (host, cloud) in [
+            ("smtp.office365.com", Some(Cloud::Worldwide)),
+            ("Outlook.Office365.US", Some(Cloud::UsGovernment)),
+            ("outlook-dod.office365.us", Some(Cloud::UsGovernment)),
+            ("webmail.apps.mil", Some(Cloud::UsGovernment)),
+            ("smtp.partner.outlook.cn", Some(Cloud::China)),
+            ("notoffice365.com", None),
+            ("office365.com.example.com", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(Cloud::of_mail_host(host), cloud, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_cloud_knows_its_own_hosts() {
+        for cloud in Cloud::ALL {
+            let graph = cloud.graph().trim_start_matches("https://");
+            for host in [&cloud.imap().host, &cloud.smtp().host, graph] {
+                assert_eq!(Cloud::of_mail_host(host), Some(cloud), "{host}");
+            }
+            let host = cloud.facts().login_hosts[0];
+            let address: Authority = format!("https://{host}/contoso.com").parse().unwrap();
+            assert_eq!(address.cloud(), Some(cloud));
+        }
     }
 }

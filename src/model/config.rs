@@ -2,6 +2,7 @@
 //!
 //! No `flatten`, `untagged` or internally tagged enums: serde_yaml loses the line number there.
 
+use super::authentication::Authentication;
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::notify::Notify;
@@ -313,19 +314,6 @@ pub struct Address, new {
     pub stamp: Option<bool>,
 }
 }
-
-/// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Authentication {
-    /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
-    OauthService,
-    /// A person's account: delegated permissions.
-    OauthUser,
-}
-
-words!(Authentication { OauthService = "oauth-service", OauthUser = "oauth-user" });
 
 /// The way in which an incoming server's mailboxes are read.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]

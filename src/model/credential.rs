@@ -32,12 +32,9 @@ impl FederatedToken {
     pub fn read(&self) -> Result<Secret> {
         let (token, from) = match self {
             FederatedToken::Command(words) => {
-                let token = SecretSource::Command(words.clone()).resolve("the federated token")?;
-                let program = words.first().map(String::as_str).unwrap_or_default();
-                (
-                    token,
-                    format!("the output of command `{}`", escape(program)),
-                )
+                let source = SecretSource::Command(words.clone());
+                let token = source.resolve("the federated token")?;
+                (token, format!("the output of {}", source.words()))
             }
             FederatedToken::File(path) => (from_file(path)?, shown(path)),
             FederatedToken::EnvFile(name) => {

@@ -6,9 +6,10 @@
 //! itself, and the macro by which a mapping of the file is said once.
 //!
 //! Nothing here knows that there is a file. The derived `Deserialize` says which keys there are and
-//! what they are called; how a text of YAML is read, and where a mistake stands in it, is `crate::config`'s.
+//! what they are called; how a text of YAML is read, or stated, and where a mistake stands in it, is `crate::config`'s.
 
 mod app;
+mod authentication;
 mod cloud;
 mod command_line;
 mod config;
@@ -27,7 +28,7 @@ mod secret_command;
 mod secret_source;
 mod secret_text;
 mod select;
-mod server_credentials;
+mod server;
 mod shared_state;
 mod span;
 mod target;
@@ -37,6 +38,7 @@ mod values;
 mod webhook;
 
 pub use app::{App, Apps, swapped};
+pub use authentication::Authentication;
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use config::*;
@@ -51,8 +53,9 @@ pub use ping_url::PingUrl;
 pub use post_url::PostUrl;
 pub use secret_command::{NoSecret, run_with};
 pub use secret_source::{SecretSource, Secrets};
+pub use secret_text::{MAX_SECRET, without_line_end};
 pub use select::{Author, Condition, Larger, Select, Size, Verdict};
-pub use server_credentials::{Credentials, CredentialsMut};
+pub use server::{Credentials, CredentialsMut, Server};
 pub use shared_state::SharedState;
 pub use span::Span;
 pub use token_store::TokenStore;

@@ -39,20 +39,24 @@ impl SecretSource {
         }
         .map_err(cannot)?;
         if secret.is_empty() {
-            return Err(cannot(Fault::config(format!("{} is empty", self.words()))).into());
+            let what = match self {
+                SecretSource::Command(_) => format!("the output of {} is empty", self.words()),
+                _ => format!("{} is empty", self.words()),
+            };
+            return Err(cannot(Fault::config(what)).into());
         }
         Ok(secret)
     }
 
     /// The source in words, without content.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         match self {
             SecretSource::Plain(_) => "the value in the configuration".to_owned(),
             SecretSource::File(path) => format!("file {}", shown(path)),
             SecretSource::Env(name) => format!("environment variable `{}`", escape(name)),
             SecretSource::Command(words) => {
                 let program = words.first().map(String::as_str).unwrap_or_default();
-                format!("the output of command `{}`", escape(program))
+                format!("command `{}`", escape(program))
             }
             SecretSource::Keyring(name) => format!("keyring entry `{}`", escape(name)),
             SecretSource::Credential(name) => format!("systemd credential `{}`", escape(name)),

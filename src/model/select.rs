@@ -4,7 +4,7 @@
 //! less than what they select, and what it gives is held against them here.
 
 use super::tree::mapping;
-use super::values::EmailAddress;
+use super::values::{EmailAddress, checked_string};
 use crate::wording::words;
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -161,47 +161,34 @@ impl FromIterator<Condition> for Select {
 
 words!(Larger { Skip = "skip", Quarantine = "quarantine" });
 
-/// Who wrote a message: a full address, or `@domain` for everybody of a domain. In lower case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Author(String);
-
-impl Author {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// True for everybody of a domain.
-    pub fn is_domain(&self) -> bool {
-        self.0.starts_with('@')
-    }
-
-    fn wrote(&self, from: &[String]) -> bool {
-        from.iter().any(|address| match self.is_domain() {
-            true => address.ends_with(&self.0),
-            false => *address == self.0,
-        })
-    }
-}
-
-impl FromStr for Author {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Author, String> {
+checked_string!(
+    /// Who wrote a message: a full address, or `@domain` for everybody of a domain. In lower case.
+    Author,
+    |text| {
         let whole = match text.starts_with('@') {
             true => format!("x{text}"),
             false => text.to_owned(),
         };
         match whole.parse::<EmailAddress>() {
-            Ok(_) => Ok(Author(text.to_lowercase())),
+            Ok(_) => Ok(text.to_lowercase()),
             Err(_) => Err(format!(
                 "`{text}` is not an e-mail address: write it in full, or @DOMAIN for all of a domain"
             )),
         }
     }
-}
+);
 
-impl fmt::Display for Author {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl Author {
+    /// True for everybody of a domain.
+    pub fn is_domain(&self) -> bool {
+        self.as_str().starts_with('@')
+    }
+
+    fn wrote(&self, from: &[String]) -> bool {
+        from.iter().any(|address| match self.is_domain() {
+            true => address.ends_with(self.as_str()),
+            false => address == self.as_str(),
+        })
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::paths::absolute;
 use super::*;
-use crate::net::Endpoint;
 use crate::secret::Secret;
 use anyhow::Result;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -77,6 +76,12 @@ impl Serialize for Tree {
 
 /// A value that a key may have.
 pub trait Value {
+    /// No secret can be in it: the file may be shown there although it has a mistake.
+    const IS_OPEN: bool = false;
+
+    /// Adds the keys of the mappings in it, each with whether its value is open.
+    fn keys(_found: &mut Vec<(&'static str, bool)>) {}
+
     /// The value as the file states it.
     fn stated(&self) -> Tree;
 
@@ -98,6 +103,12 @@ pub trait Value {
 }
 
 impl<T: Value> Value for Option<T> {
+    const IS_OPEN: bool = T::IS_OPEN;
+
+    fn keys(found: &mut Vec<(&'static str, bool)>) {
+        T::keys(found);
+    }
+
     fn stated(&self) -> Tree {
         self.unusual().unwrap_or(Tree::List(Vec::new()))
     }
@@ -117,6 +128,12 @@ impl<T: Value> Value for Option<T> {
 }
 
 impl<T: Value> Value for Vec<T> {
+    const IS_OPEN: bool = T::IS_OPEN;
+
+    fn keys(found: &mut Vec<(&'static str, bool)>) {
+        T::keys(found);
+    }
+
     fn stated(&self) -> Tree {
         Tree::List(self.iter().map(T::stated).collect())
     }
@@ -135,6 +152,8 @@ impl<T: Value> Value for Vec<T> {
 }
 
 impl Value for bool {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         Tree::Flag(*self)
     }
@@ -145,18 +164,24 @@ impl Value for bool {
 }
 
 impl Value for u32 {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         Tree::Number(*self)
     }
 }
 
 impl Value for Priority {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         Tree::Number(self.0)
     }
 }
 
 impl Value for PathBuf {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         Tree::Text(self.display().to_string())
     }
@@ -167,21 +192,9 @@ impl Value for PathBuf {
     }
 }
 
-macro_rules! texts {
-    ($($kind:ty)*) => {$(
-        impl Value for $kind {
-            fn stated(&self) -> Tree {
-                Tree::Text(self.to_string())
-            }
-        }
-    )*};
-}
-
-texts!(String Authority Authentication ClientId Tenant Day Days Endpoint HttpsUrl OauthEndpoint);
-texts!(Lease);
-texts!(ServerUser EmailAddress Language AfterFetch PostUrl Start Author Size Span);
-
 impl Value for Target {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         Tree::Text(self.to_string())
     }
@@ -203,6 +216,8 @@ impl Value for PingUrl {
 macro_rules! choices {
     ($($kind:ty)*) => {$(
         impl Value for $kind {
+            const IS_OPEN: bool = true;
+
             fn stated(&self) -> Tree {
                 Tree::Text(self.to_string())
             }
@@ -217,6 +232,8 @@ macro_rules! choices {
 choices!(IncomingVia OutgoingVia Larger);
 
 impl Value for ManagedIdentity {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         match self {
             ManagedIdentity::No => Tree::Flag(false),
@@ -235,6 +252,8 @@ fn one(kind: &'static str, value: &impl Value) -> Tree {
 }
 
 impl Value for TokenStore {
+    const IS_OPEN: bool = true;
+
     fn stated(&self) -> Tree {
         match self {
             TokenStore::Keyring => Tree::Text("keyring".to_owned()),
@@ -376,6 +395,16 @@ macro_rules! mapping {
         }
 
         impl $crate::model::tree::Value for $name {
+            const IS_OPEN: bool = true;
+
+            fn keys(found: &mut Vec<(&'static str, bool)>) {
+                $(
+                    let is_open = <$kind as $crate::model::tree::Value>::IS_OPEN;
+                    found.push((stringify!($key), is_open));
+                    <$kind as $crate::model::tree::Value>::keys(found);
+                )*
+            }
+
             fn stated(&self) -> $crate::model::Tree {
                 self.tree()
             }

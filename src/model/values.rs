@@ -74,7 +74,7 @@ macro_rules! checked_string {
             }
         }
 
-        impl FromStr for $name {
+        impl std::str::FromStr for $name {
             type Err = String;
             fn from_str(text: &str) -> Result<$name, String> {
                 let check: fn(&str) -> Result<String, String> = $check;
@@ -82,13 +82,15 @@ macro_rules! checked_string {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
     };
 }
+
+pub(super) use checked_string;
 
 checked_string!(
     /// An application (client) ID: a GUID, or any other visible text for providers other than

@@ -58,9 +58,8 @@ impl Office<'_> {
         if let Some(entry) = self.mailboxes().find(|entry| entry.is_of(name)) {
             return Ok(Subject::Mailbox(entry));
         }
-        let incoming = self.incoming.iter().find(|server| server.name == name);
-        let outgoing = self.outgoing.iter().find(|server| server.name == name);
-        match (incoming, outgoing) {
+        let incoming = self.incoming_server(name);
+        match (incoming, self.outgoing_server(name)) {
             (_, Some(server)) if to_send || incoming.is_none() => Ok(Subject::Outgoing(server)),
             (Some(server), _) => Ok(Subject::Incoming(server)),
             _ => {
@@ -121,23 +120,30 @@ impl Office<'_> {
     /// `Usage` where no server has the name; `Config` where an outgoing one has no app, or Graph's
     /// host is not known.
     pub fn app_of(&self, name: &str) -> Result<AppOf<'_>> {
-        let incoming = |name: &str| self.incoming.iter().find(|server| server.name == name);
-        let outgoing = |name: &str| self.outgoing.iter().find(|server| server.name == name);
-        let (registration, graph) = match (incoming(name), outgoing(name)) {
+        let servers = (self.incoming_server(name), self.outgoing_server(name));
+        let (registration, graph) = match servers {
             (Some(server), _) => (&server.registration, server.graph()?),
             (None, Some(server)) => (server.registration()?, server.graph()?),
             (None, None) => return Err(unknown("server", name, &self.config.server_names())),
         };
         let own = registration.app_server;
-        let secret_expires = match incoming(own) {
+        let secret_expires = match self.incoming_server(own) {
             Some(server) => server.secret_expires,
-            None => outgoing(own).and_then(|server| server.secret_expires),
+            None => self.outgoing_server(own).and_then(|s| s.secret_expires),
         };
         Ok(AppOf {
             registration,
             graph,
             secret_expires,
         })
+    }
+
+    fn incoming_server(&self, name: &str) -> Option<&Incoming<'_>> {
+        self.incoming.iter().find(|server| server.name == name)
+    }
+
+    fn outgoing_server(&self, name: &str) -> Option<&Outgoing<'_>> {
+        self.outgoing.iter().find(|server| server.name == name)
     }
 
     /// The app registrations of all servers, as far as it is clear which they are.

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, Proof, Scene};
 use crate::model::{
-    App, Authentication, Authority, ClientId, Credentials, FederatedToken, IncomingServer,
+    App, Authentication, Authority, ClientId, Cloud, Credentials, FederatedToken, IncomingServer,
     ManagedIdentity, OauthEndpoint, OutgoingServer, SecretSource,
 };
 use crate::shell;
@@ -138,6 +138,11 @@ impl<'a> Registration<'a> {
         }
     }
 
+    /// Its cloud; that of an unknown login host is the worldwide one.
+    pub fn cloud(&self) -> Cloud {
+        self.authority.cloud().unwrap_or(Cloud::Worldwide)
+    }
+
     /// Whether the authority has Entra ID's paths, and with them its ways.
     pub fn is_entra(&self) -> bool {
         self.endpoints.token.is_none()
@@ -192,17 +197,16 @@ impl<'a> Registration<'a> {
 
 fn credential<'a>(c: &Credentials<'a>) -> CredentialSource<'a> {
     let federated = || {
-        let file = c.federated_token_file;
-        let file = file.map(|path| FederatedToken::File(path.to_owned()));
-        c.federated_token.cloned().or(file)
+        let file = c.federated_token_file.clone().map(FederatedToken::File);
+        c.federated_token.clone().or(file)
     };
     if let Some(secret) = c.secret {
         CredentialSource::Secret(secret)
     } else if let Some(certificate) = c.certificate {
         CredentialSource::Certificate {
             certificate,
-            private_key: c.private_key,
-            passphrase: c.certificate_passphrase,
+            private_key: c.private_key.as_deref(),
+            passphrase: c.certificate_passphrase.as_ref(),
         }
     } else if let Some(token) = federated() {
         CredentialSource::FederatedToken(token)

@@ -14,11 +14,13 @@ pub fn scope(
     sending: bool,
     other_mailbox: bool,
 ) -> String {
-    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
+    let uri = registration
+        .cloud()
+        .resource(registration.authentication, resource);
     match registration.authentication {
         Authentication::OauthService => match registration.scope {
             Some(scope) => scope.to_owned(),
-            None => format!("{}/.default", cloud.application_resource(resource)),
+            None => format!("{uri}/.default"),
         },
         Authentication::OauthUser => {
             let mut scope = match registration.scope {
@@ -28,8 +30,7 @@ pub fn scope(
                         (Resource::Graph, true) => Purpose::GraphSend,
                         _ => Purpose::of(resource),
                     };
-                    let permission = purpose.scope(other_mailbox);
-                    format!("{}/{permission}", cloud.delegated_resource(resource))
+                    format!("{uri}/{}", purpose.scope(other_mailbox))
                 }
             };
             // Without it no refresh token comes back, and each run would need the password. It is
@@ -44,8 +45,7 @@ pub fn scope(
 
 /// The scope with which the app itself gets a token for Graph, whatever the server is for.
 pub fn directory_scope(registration: &Registration<'_>) -> String {
-    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
-    format!("{}/.default", cloud.application_resource(Resource::Graph))
+    format!("{}/.default", registration.cloud().graph())
 }
 
 /// The resource to name to Entra's version 1 endpoint, where that is the one to ask: in China the
@@ -55,7 +55,7 @@ pub fn v1_resource(
     account: Account<'_>,
     scope: &str,
 ) -> Option<&'static str> {
-    let resource = Cloud::China.delegated_resource(Resource::Imap);
+    let resource = Cloud::China.resource(Authentication::OauthUser, Resource::Imap);
     let mail = scope
         .strip_prefix(resource)
         .is_some_and(|rest| rest.starts_with('/'));

@@ -60,6 +60,14 @@ impl Output {
         finish_stdout(written)
     }
 
+    /// Writes a result: as an object for programs, or as a line for people.
+    pub fn result(&self, object: &impl Serialize, line: &str) -> Result<()> {
+        match self.json {
+            true => self.json(object),
+            false => self.line(line),
+        }
+    }
+
     /// Writes octets as they are.
     pub fn raw(&self, octets: &[u8]) -> Result<()> {
         write_stdout(octets)

@@ -49,10 +49,5 @@ pub fn of(input: Input<'_>, users: &[&str]) -> Result<Memory> {
         .hint("by IMAP, fetchmail keeps nothing there: it marks messages as read, see --read")
         .into());
     }
-    Ok(Memory {
-        fetched: Fetched::Uids(Uids::of(uids)),
-        unclear,
-        folder: None,
-        witnesses: None,
-    })
+    Ok(Memory::of(Fetched::Uids(Uids::of(uids)), unclear))
 }

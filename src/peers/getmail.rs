@@ -107,10 +107,5 @@ pub fn of(input: Input<'_>) -> Result<Memory> {
         }
         Ok(())
     })?;
-    Ok(Memory {
-        fetched: Fetched::Uids(Uids::of(uids)),
-        unclear,
-        folder: None,
-        witnesses: None,
-    })
+    Ok(Memory::of(Fetched::Uids(Uids::of(uids)), unclear))
 }

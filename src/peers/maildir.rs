@@ -47,12 +47,7 @@ pub fn read(path: &Path) -> Result<Memory> {
         }
     }
     let unclear = copies.without_id();
-    Ok(Memory {
-        fetched: Fetched::Copies(copies.sorted()),
-        unclear,
-        folder: None,
-        witnesses: None,
-    })
+    Ok(Memory::of(Fetched::Copies(copies.sorted()), unclear))
 }
 
 fn add(copies: &mut Copies, path: &Path) -> Result<()> {

@@ -93,12 +93,7 @@ pub fn of(input: Input<'_>) -> Result<Memory> {
         let why = "the file ends here, before the empty line that ends its header";
         return Err(malformed(path, last.max(1), why).into());
     }
-    Ok(Memory {
-        fetched: Fetched::Uids(Uids::of(uids)),
-        unclear,
-        folder: None,
-        witnesses: None,
-    })
+    Ok(Memory::of(Fetched::Uids(Uids::of(uids)), unclear))
 }
 
 /// Whether all of a message has been on the near side.

@@ -77,6 +77,18 @@ pub struct Memory {
     pub witnesses: Option<Copies>,
 }
 
+impl Memory {
+    /// Of a program that says no more.
+    pub fn of(fetched: Fetched, unclear: u64) -> Memory {
+        Memory {
+            fetched,
+            unclear,
+            folder: None,
+            witnesses: None,
+        }
+    }
+}
+
 /// Which messages were fetched.
 pub enum Fetched {
     /// Those with these UIDs of IMAP.

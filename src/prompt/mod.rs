@@ -38,46 +38,30 @@ pub fn tell(text: &str) {
     }
 }
 
-/// Asks for a line until `check` has nothing against it.
+/// Asks for a line until `check` has nothing against it. An empty answer stands for `proposal`; where
+/// that is empty too, nothing is shown of it, and the line may be left empty.
 pub fn line(
     question: &str,
     proposal: Option<&str>,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<String> {
     let asked = match proposal {
+        None | Some("") => format!("{question}: "),
         Some(proposal) => format!("{question} [{proposal}]: "),
-        None => format!("{question}: "),
     };
     let asking = Asking::new()?;
     loop {
-        let text = match (typed_line(&asked)?, proposal) {
-            (None, _) => return asking.interrupted(),
-            (Some(text), Some(proposal)) if text.is_empty() => proposal.to_owned(),
-            (Some(text), None) if text.is_empty() => continue,
-            (Some(text), _) => text,
+        let Some(text) = typed_line(&asked)? else {
+            return asking.interrupted();
+        };
+        let text = match proposal {
+            _ if !text.is_empty() => text,
+            None => continue,
+            Some("") => return Ok(text),
+            Some(proposal) => proposal.to_owned(),
         };
         match check(&text) {
             Ok(()) => return Ok(text),
-            Err(why) => tell(&format!("error: {why}")),
-        }
-    }
-}
-
-/// Asks for a line that may be left empty.
-pub fn optional_line(
-    question: &str,
-    check: impl Fn(&str) -> Result<(), String>,
-) -> Result<Option<String>> {
-    let asking = Asking::new()?;
-    loop {
-        let Some(text) = typed_line(&format!("{question}: "))? else {
-            return asking.interrupted();
-        };
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match check(&text) {
-            Ok(()) => return Ok(Some(text)),
             Err(why) => tell(&format!("error: {why}")),
         }
     }

@@ -1,9 +1,8 @@
 //! What a definition lacks that the file may lack, but a fetch or a sending will not: said when it is
 //! added, and not by the first run in the night.
 
-use super::new_server::Server;
 use crate::fault::Fault;
-use crate::model::{Address, Apps, Authentication, Config, IncomingServer};
+use crate::model::{Address, Apps, Authentication, Config, IncomingServer, OutgoingServer};
 use crate::shell;
 
 /// What a mailbox of this queue lacks, if anything.
@@ -30,14 +29,11 @@ fn is_of_people(server: &IncomingServer) -> bool {
 }
 
 /// What a server lacks to send, if it is to.
-pub fn of_server(config: &Config, server: &Server) -> Vec<String> {
-    let apps = Apps::of(config);
-    let Server::Outgoing(server) = server else {
-        return Vec::new();
-    };
+pub fn of_outgoing(config: &Config, server: &OutgoingServer) -> Vec<String> {
     if !server.enabled {
         return Vec::new();
     }
+    let apps = Apps::of(config);
     if apps.find(server).is_none() {
         let Fault { what, hints, .. } = apps.fault(server);
         return vec![match hints.first() {

@@ -9,6 +9,7 @@
 mod add_mailbox;
 mod credential;
 mod guide;
+mod kinds;
 pub mod lacking;
 mod list;
 mod mailbox;
@@ -25,10 +26,11 @@ mod typed;
 
 pub use add_mailbox::add_mailbox;
 pub use credential::Credential;
-pub use guide::{ask_kind, ask_mailbox, ask_server, known};
+pub use guide::{ask_if_incoming, ask_incoming, ask_mailbox, ask_outgoing, known};
+pub use kinds::{Incoming, Outgoing};
 pub use mailbox::{Mailbox, MailboxChange, NewMailbox};
 pub use many::{Line, lines};
-pub use new_server::{Incoming, NewServer, Outgoing};
+pub use new_server::{Kind, NewServer};
 pub use queue::{remove_queue, set_queue, tree_of_queue};
 pub use server::{
     add_server, put_secret, put_secret_end, remove_server, set_server, tree_of_server,
@@ -49,20 +51,14 @@ pub trait Person {
     /// Why no question may be asked; `None` where one may.
     fn cannot_ask(&self) -> Option<&'static str>;
 
-    /// Asks for a line until `check` has nothing against it.
+    /// Asks for a line until `check` has nothing against it. An empty answer stands for `proposal`;
+    /// where that is empty too, the line may be left empty.
     fn line(
         &self,
         question: &str,
         proposal: Option<&str>,
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<String>;
-
-    /// Asks for a line that may be left empty.
-    fn optional_line(
-        &self,
-        question: &str,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Option<String>>;
 
     /// Asks to choose one of several, `first` being marked at the start; the number of the choice.
     fn choice(&self, question: &str, choices: &[String], first: usize) -> Result<usize>;

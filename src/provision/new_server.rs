@@ -2,99 +2,86 @@
 
 use super::options::Options;
 use super::secret::{Password, SourceArgs};
-use super::server_options::{OfIncoming, OfOutgoing, OfServer};
+use super::server_options::{OfServer, Secrets};
 use super::typed::value;
 use super::{Person, Required};
-use crate::model::{
-    Authentication, Change, ClientId, IncomingServer, IncomingVia, Name, OutgoingServer,
-    OutgoingVia,
-};
+use crate::model::{Config, Name, Server};
 use crate::shell;
 use anyhow::Result;
-use clap::Args;
+use clap::builder::EnumValueParser;
+use clap::{Args, ValueEnum};
+use std::fmt::{Debug, Display};
 use std::path::Path;
 
-/// What is said of a new server of either kind.
-#[derive(Clone, Debug)]
-pub enum NewServer {
-    Incoming(Incoming),
-    Outgoing(Outgoing),
+/// A kind of server, by the options that it alone has.
+pub trait Kind: Args + Clone + Debug + Default {
+    type Server: Server;
+    type Via: ValueEnum + Display + Debug + Default + Send + Sync + 'static;
+
+    /// The help of `--via`.
+    const VIA: &'static str;
+    /// Options with which a new one can be added, for a hint.
+    const EXAMPLE: &'static str;
+
+    fn options(&self) -> Options;
+
+    fn password(&self) -> &SourceArgs<Password>;
+
+    /// All of its own options are there that nothing else could stand for.
+    fn is_complete(&self, of_both: &OfServer) -> bool;
+
+    /// The entry of this name, with what every entry has.
+    fn begin(
+        &self,
+        name: String,
+        of_both: &OfServer,
+        required: &Required<'_>,
+    ) -> Result<Self::Server>;
+
+    /// Puts what is said into an entry, all but secrets and the way.
+    fn put(&self, of_both: &OfServer, server: &mut Self::Server) -> Result<()>;
+
+    fn put_secrets(secrets: &Secrets, server: &mut Self::Server);
+
+    fn via(server: &mut Self::Server) -> &mut Self::Via;
+
+    /// Whether an app signs in as itself, by its own credential.
+    fn needs_credential(server: &Self::Server) -> bool;
+
+    /// What the server lacks to be used.
+    fn lacking(config: &Config, server: &Self::Server) -> Vec<String>;
 }
 
-/// What is said of an incoming server.
+/// What is said of a new server.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Incoming {
+pub struct NewServer<K: Kind> {
     /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
     pub name: Option<Name>,
     #[command(flatten)]
-    pub own: OfIncoming,
+    pub own: K,
     #[command(flatten)]
     pub of_both: OfServer,
-    /// Read through imap, graph or the first that works (auto)
-    #[arg(long, value_name = "WAY")]
-    pub via: Option<IncomingVia>,
+    #[arg(long, value_name = "WAY", help = K::VIA, value_parser = EnumValueParser::<K::Via>::new())]
+    pub via: Option<K::Via>,
     /// Replace a server of this name that has other values
     #[arg(long)]
     pub replace: bool,
 }
 
-/// What is said of an outgoing server.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Outgoing {
-    /// A name of your choice; queues refer to the server by it
-    #[arg(value_parser = value::<Name>())]
-    pub name: Option<Name>,
-    #[command(flatten)]
-    pub own: OfOutgoing,
-    #[command(flatten)]
-    pub of_both: OfServer,
-    /// Send through smtp, graph or the first that works (auto)
-    #[arg(long, value_name = "WAY")]
-    pub via: Option<OutgoingVia>,
-    /// Replace a server of this name that has other values
-    #[arg(long)]
-    pub replace: bool,
-}
-
-/// The entry of a server of either kind.
-#[derive(Clone, Debug)]
-pub enum Server {
-    Incoming(IncomingServer),
-    Outgoing(OutgoingServer),
-}
-
-impl NewServer {
+impl<K: Kind> NewServer<K> {
     /// All that nothing else could stand for is there.
     pub fn is_complete(&self) -> bool {
-        match self {
-            NewServer::Incoming(said) => {
-                said.name.is_some()
-                    && said.own.address.is_some()
-                    && said.of_both.authentication.is_some()
-                    && said.of_both.client_id.is_some()
-            }
-            NewServer::Outgoing(said) => {
-                said.name.is_some()
-                    && said.own.tenant.is_some()
-                    && said.of_both.authentication.is_some()
-            }
-        }
-    }
-
-    /// It may take the place of another of its name.
-    pub fn replaces(&self) -> bool {
-        match self {
-            NewServer::Incoming(said) => said.replace,
-            NewServer::Outgoing(said) => said.replace,
-        }
+        let is_begun = self.name.is_some() && self.of_both.authentication.is_some();
+        is_begun && self.own.is_complete(&self.of_both)
     }
 
     fn options(&self) -> Options {
-        match self {
-            NewServer::Incoming(said) => said.options(),
-            NewServer::Outgoing(said) => said.options(),
-        }
+        self.own
+            .options()
+            .and(self.of_both.options())
+            .value("--via", &self.via)
+            .flag("--replace", self.replace)
     }
 
     /// Refuses an option without a value.
@@ -104,128 +91,30 @@ impl NewServer {
 
     /// The command that adds it to the configuration named by `--config`.
     pub fn line(&self, config: Option<&Path>) -> String {
-        let (kind, name) = match self {
-            NewServer::Incoming(said) => ("incoming", &said.name),
-            NewServer::Outgoing(said) => ("outgoing", &said.name),
-        };
-        let command = format!("server add {kind}");
-        self.options().line(config, &command, name)
+        let command = format!("server add {}", K::Server::KIND);
+        self.options().line(config, &command, &self.name)
     }
 
     /// The server. Everything but a secret is checked before one is read or asked for.
-    pub fn server(&self, person: &dyn Person) -> Result<Server> {
-        match self {
-            NewServer::Incoming(said) => said.server(person).map(Server::Incoming),
-            NewServer::Outgoing(said) => said.server(person).map(Server::Outgoing),
-        }
-    }
-}
-
-impl Incoming {
-    fn options(&self) -> Options {
-        self.own
-            .options()
-            .and(self.of_both.options())
-            .value("--via", &self.via)
-            .flag("--replace", self.replace)
-    }
-
-    fn server(&self, person: &dyn Person) -> Result<IncomingServer> {
-        let required = required(
+    pub fn server(&self, person: &dyn Person) -> Result<K::Server> {
+        let name = self.name.as_ref();
+        let name = name.map_or("NAME".to_owned(), |name| shell::quote(&name.0));
+        let (kind, options) = (K::Server::KIND, K::EXAMPLE);
+        let required = Required {
             person,
-            &self.name,
-            "incoming",
-            "--address https://login.microsoftonline.com/TENANT --auth oauth-service --client-id ID --secret-file PATH",
-        );
-        let mut server = IncomingServer::new(
-            required.value(&self.name, "NAME")?.0,
-            required.value(&self.own.address, "--address")?,
-            required.value(&self.of_both.authentication, "--auth")?,
-            required.value(&client_id(&self.of_both), "--client-id")?,
-        );
+            example: format!("queuemail server add {kind} {name} {options}"),
+        };
+        let name = required.value(&self.name, "NAME")?.0;
+        let whose = format!("server `{name}`");
+        let mut server = self.own.begin(name, &self.of_both, &required)?;
         self.own.put(&self.of_both, &mut server)?;
-        server.via = self.via.unwrap_or_default();
-        let is_needed = server.authentication == Authentication::OauthService;
-        let whose = format!("server `{}`", server.name);
-        let password = SourceArgs::<Password>::default();
+        *K::via(&mut server) = self.via.clone().unwrap_or_default();
+        let is_needed = K::needs_credential(&server);
+        let password = self.own.password();
         let secrets = self
             .of_both
-            .secrets(&password, is_needed, &whose, &required)?;
-        secrets.put(&mut server.credentials_mut());
+            .secrets(password, is_needed, &whose, &required)?;
+        K::put_secrets(&secrets, &mut server);
         Ok(server)
-    }
-}
-
-impl Outgoing {
-    fn options(&self) -> Options {
-        self.own
-            .options()
-            .and(self.of_both.options())
-            .value("--via", &self.via)
-            .flag("--replace", self.replace)
-    }
-
-    fn server(&self, person: &dyn Person) -> Result<OutgoingServer> {
-        let required = required(
-            person,
-            &self.name,
-            "outgoing",
-            "--tenant contoso.onmicrosoft.com --auth oauth-service --app INCOMING --user GUID",
-        );
-        let mut server = OutgoingServer::new(
-            required.value(&self.name, "NAME")?.0,
-            required.value(&self.own.tenant, "--tenant")?,
-            required.value(&self.of_both.authentication, "--auth")?,
-        );
-        self.own.put(&self.of_both, &mut server)?;
-        server.via = self.via.unwrap_or_default();
-        let is_service = server.authentication == Authentication::OauthService;
-        let is_needed = server.client_id.is_some() && is_service;
-        let whose = format!("server `{}`", server.name);
-        let secrets = self
-            .of_both
-            .secrets(&self.own.password, is_needed, &whose, &required)?;
-        secrets.put(&mut server.credentials_mut());
-        secrets.put_password(&mut server);
-        Ok(server)
-    }
-}
-
-fn client_id(of_both: &OfServer) -> Option<ClientId> {
-    match &of_both.client_id {
-        Some(Change::Set(id)) => Some(id.clone()),
-        _ => None,
-    }
-}
-
-fn required<'p>(
-    person: &'p dyn Person,
-    name: &Option<Name>,
-    kind: &str,
-    options: &str,
-) -> Required<'p> {
-    let name = name
-        .as_ref()
-        .map_or("NAME".to_owned(), |n| shell::quote(&n.0));
-    Required {
-        person,
-        example: format!("queuemail server add {kind} {name} {options}"),
-    }
-}
-
-impl Server {
-    pub fn name(&self) -> &str {
-        match self {
-            Server::Incoming(server) => &server.name,
-            Server::Outgoing(server) => &server.name,
-        }
-    }
-
-    /// `incoming` or `outgoing`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Server::Incoming(_) => "incoming",
-            Server::Outgoing(_) => "outgoing",
-        }
     }
 }

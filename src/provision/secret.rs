@@ -165,6 +165,12 @@ impl<W: Which> FromArgMatches for SourceArgs<W> {
 }
 
 impl<W: Which> SourceArgs<W> {
+    /// Where nothing is said.
+    pub const NONE: SourceArgs<W> = SourceArgs {
+        given: None,
+        of: PhantomData,
+    };
+
     /// The source, if the command says something of it; reads standard input or asks where that is
     /// the source. `whose` is told in a question.
     pub fn source(

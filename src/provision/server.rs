@@ -1,11 +1,11 @@
 //! Servers of the configuration: put in, changed, renamed, removed.
 
-use super::new_server::Server;
 use super::{Outcome, differences, different, resolved};
 use crate::config;
 use crate::fault::Fault;
 use crate::model::{
-    self, Config, CredentialsMut, Day, IncomingServer, Name, OutgoingServer, SecretSource, Tree,
+    self, Config, CredentialsMut, Day, IncomingServer, Name, OutgoingServer, SecretSource, Server,
+    Tree,
 };
 use crate::secret::Secret;
 use crate::shell;
@@ -23,43 +23,19 @@ pub enum Entry<'a> {
 /// # Errors
 /// One of that name is there with another definition, and `replace` is not set; the
 /// configuration would have a mistake.
-pub fn add_server(
+pub fn add_server<S: Server>(
     config: &mut Config,
     file: &Path,
-    server: &Server,
+    server: &S,
     replace: bool,
 ) -> Result<Outcome> {
     let mut wanted = config.clone();
-    match server.clone() {
-        Server::Incoming(server) => {
-            let servers = &mut wanted.incoming_servers;
-            let name = server.name.clone();
-            put_named(servers, server, |other| other.name == name);
-        }
-        Server::Outgoing(server) => {
-            let servers = &mut wanted.outgoing_servers;
-            let name = server.name.clone();
-            put_named(servers, server, |other| other.name == name);
-        }
+    let name = server.name();
+    let servers = S::all(&mut wanted);
+    match servers.iter().position(|other| other.name() == name) {
+        Some(place) => servers[place] = server.clone(),
+        None => servers.push(server.clone()),
     }
-    put(config, wanted, file, server.name(), replace)
-}
-
-/// Puts a server in the place of the one of its name, or at the end.
-fn put_named<T>(servers: &mut Vec<T>, server: T, is_same: impl Fn(&T) -> bool) {
-    match servers.iter().position(is_same) {
-        Some(place) => servers[place] = server,
-        None => servers.push(server),
-    }
-}
-
-fn put(
-    config: &mut Config,
-    wanted: Config,
-    file: &Path,
-    name: &str,
-    replace: bool,
-) -> Result<Outcome> {
     config::check_wanted(&wanted)?;
     let old = tree_of(&resolved(config, file)?, name);
     let new = tree_of(&resolved(&wanted, file)?, name);

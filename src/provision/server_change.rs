@@ -1,10 +1,12 @@
 //! Single values of a server changed, an empty value taking the key away.
 
+use super::kinds::{Incoming, Outgoing};
+use super::new_server::Kind;
 use super::server::Entry;
-use super::server_options::{OfIncoming, OfOutgoing, OfServer, Secrets};
+use super::server_options::{OfServer, Secrets};
 use super::{Person, Required};
 use crate::fault::Fault;
-use crate::model::{Change, Given};
+use crate::model::{Change, Given, Server};
 use crate::shell;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -18,9 +20,9 @@ pub struct ServerChange {
     #[arg(long, value_name = "WAY")]
     via: Option<String>,
     #[command(flatten, next_help_heading = "Only for incoming servers")]
-    incoming: OfIncoming,
+    incoming: Incoming,
     #[command(flatten, next_help_heading = "Only for outgoing servers")]
-    outgoing: OfOutgoing,
+    outgoing: Outgoing,
     /// Send through it again
     #[arg(long, conflicts_with = "disabled")]
     enabled: bool,
@@ -50,7 +52,6 @@ impl ServerChange {
     /// # Errors
     /// `Usage` where something is for the other kind of server, or cannot be.
     pub fn put(&self, name: &str, server: Entry<'_>, secrets: &Secrets) -> Result<()> {
-        let via = self.via.as_deref();
         match server {
             Entry::Incoming(server) => {
                 let others = self.outgoing.options().flag("--enabled", self.enabled);
@@ -62,21 +63,21 @@ impl ServerChange {
                 if self.of_both.client_id == Some(Change::Unset) {
                     return Err(Fault::usage("`--client-id` must not be empty").into());
                 }
-                secrets.make_room(&self.of_both.credential, &mut server.credentials_mut());
-                self.incoming.put(&self.of_both, server)?;
-                secrets.put(&mut server.credentials_mut());
-                put_way(via, &mut server.via, "incoming")
+                self.put_into(&self.incoming, server, secrets)
             }
             Entry::Outgoing(server) => {
                 refuse(self.incoming.options().first(), "incoming", name)?;
-                secrets.make_room(&self.of_both.credential, &mut server.credentials_mut());
-                self.outgoing.put(&self.of_both, server)?;
                 server.enabled |= self.enabled;
-                secrets.put(&mut server.credentials_mut());
-                secrets.put_password(server);
-                put_way(via, &mut server.via, "outgoing")
+                self.put_into(&self.outgoing, server, secrets)
             }
         }
+    }
+
+    fn put_into<K: Kind>(&self, own: &K, server: &mut K::Server, secrets: &Secrets) -> Result<()> {
+        secrets.make_room(&self.of_both.credential, &mut server.credentials_mut());
+        own.put(&self.of_both, server)?;
+        K::put_secrets(secrets, server);
+        put_way(self.via.as_deref(), K::via(server), K::Server::KIND)
     }
 }
 

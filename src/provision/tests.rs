@@ -46,26 +46,13 @@ impl Person for Script {
         proposal: Option<&str>,
         check: &dyn Fn(&str) -> Result<(), String>,
     ) -> Result<String> {
-        let answer = match self.next(question) {
-            "" => proposal.unwrap_or_default(),
-            answer => answer,
+        let answer = match (self.next(question), proposal) {
+            ("", Some("")) => return Ok(String::new()),
+            ("", proposal) => proposal.unwrap_or_default(),
+            (answer, _) => answer,
         };
         check(answer).map_err(anyhow::Error::msg)?;
         Ok(answer.to_owned())
-    }
-
-    fn optional_line(
-        &self,
-        question: &str,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Option<String>> {
-        match self.next(question) {
-            "" => Ok(None),
-            answer => {
-                check(answer).map_err(anyhow::Error::msg)?;
-                Ok(Some(answer.to_owned()))
-            }
-        }
     }
 
     fn choice(&self, question: &str, choices: &[String], _: usize) -> Result<usize> {
@@ -116,7 +103,7 @@ fn with_server() -> Config {
         "imap",
         "hunter2",
     ]);
-    let said = ask_server(&script, &config, NewServer::Incoming(Incoming::default())).unwrap();
+    let said = ask_incoming(&script, &config, NewServer::default()).unwrap();
     let server = said.server(&script).unwrap();
     let outcome = add_server(&mut config, Path::new(FILE), &server, false).unwrap();
     assert_eq!(outcome, Outcome::Created);
@@ -163,10 +150,10 @@ fn what_is_missing_comes_from_whoever_answers() {
 
 #[test]
 fn nothing_is_asked_of_nobody() {
-    let said = NewServer::Incoming(Incoming {
+    let said = NewServer::<Incoming> {
         name: Some(crate::model::Name("x".to_owned())),
-        ..Incoming::default()
-    });
+        ..NewServer::default()
+    };
     let refusal = said.server(&Script::default()).unwrap_err().to_string();
     assert_eq!(refusal, "`--address` is missing, and nobody is there");
 }

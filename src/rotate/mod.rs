@@ -13,7 +13,7 @@
 //! 5. the old one is removed once its grace is over, if what is configured is still the new one and
 //!    Entra ID gives a token for it
 //!
-//! - `run`: the steps
+//! - `run`: the steps, on `work`; in each `plan`, `register` and `retire` do their part
 //! - `credential`, `place`: a secret or certificate, and where one is
 //! - `registry`: the app registration, by Microsoft Graph
 //! - `sign_in`: tokens for a credential that is at hand
@@ -22,9 +22,14 @@
 mod caller;
 mod credential;
 mod place;
+mod plan;
+mod register;
 mod registry;
+mod retire;
 mod run;
 mod sign_in;
+mod work;
 
 pub use caller::Caller;
-pub use run::{Order, Outcome, Until, rotate};
+pub use run::rotate;
+pub use work::{Order, Outcome, Until};

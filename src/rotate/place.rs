@@ -6,7 +6,6 @@ use crate::fault::Fault;
 use crate::files;
 use crate::model::SecretSource;
 use crate::office::{CredentialSource, Registration};
-use crate::output::escape;
 use crate::secret::Secret;
 use crate::shell;
 use crate::x509::Files;
@@ -176,16 +175,7 @@ impl<'a> Place<'a> {
 
 /// A secret that comes from where queuemail only reads.
 fn read_only(server: &str, source: &SecretSource) -> Fault {
-    let from = match source {
-        SecretSource::Env(name) => format!("environment variable `{}`", escape(name)),
-        SecretSource::Command(words) => {
-            let program = words.first().map(String::as_str).unwrap_or_default();
-            format!("command `{}`", escape(program))
-        }
-        SecretSource::Keyring(name) => format!("keyring entry `{}`", escape(name)),
-        SecretSource::Credential(name) => format!("systemd credential `{}`", escape(name)),
-        SecretSource::File(_) | SecretSource::Plain(_) => "file".to_owned(),
-    };
+    let from = source.words();
     let quoted = shell::quote(server);
     Fault::config(format!(
         "the secret of server `{server}` comes from {from}, which queuemail can read and not write"

@@ -214,11 +214,8 @@ impl Plan {
         let at = match self.tenants.iter().position(|t| t.tenant == name) {
             Some(at) => at,
             None => {
-                let (graph, exchange) = match authority.cloud() {
-                    Some(Cloud::UsGovernment) => ("USGov", "O365USGovGCCHigh"),
-                    Some(Cloud::China) => ("China", "O365China"),
-                    _ => ("Global", "O365Default"),
-                };
+                let cloud = authority.cloud().unwrap_or(Cloud::Worldwide);
+                let (graph, exchange) = cloud.environments();
                 self.tenants.push(Tenant {
                     tenant: name.to_owned(),
                     graph_environment: graph,

@@ -193,8 +193,12 @@ pub fn cell(tree: &Tree, key: &str) -> String {
     tree.get(key).map_or("-".to_owned(), Tree::words)
 }
 
-/// Prints a mapping as `key: value` lines, the mappings of a list indented below their key.
-pub fn print_tree(output: &Output, tree: &Tree) -> Result<()> {
+/// Prints a mapping: as JSON, or as `key: value` lines, the mappings of a list indented below their
+/// key.
+pub fn show(output: &Output, tree: &Tree) -> Result<()> {
+    if output.json {
+        return output.json(tree);
+    }
     let mut text = String::new();
     write_tree(&mut text, tree, "", "");
     output.line(text.trim_end_matches('\n'))

@@ -31,12 +31,7 @@ fn memory(args: &ImportArgs, program: Program, users: &[&str]) -> Result<Memory>
     let name = program.name();
     match (&args.path, args.read) {
         (Some(path), _) => peers::read(program, path, users),
-        (None, true) if program.marks_as_read() => Ok(Memory {
-            fetched: Fetched::Read,
-            unclear: 0,
-            folder: None,
-            witnesses: None,
-        }),
+        (None, true) if program.marks_as_read() => Ok(Memory::of(Fetched::Read, 0)),
         (None, true) => Err(Fault::usage(format!(
             "`--read` does not go with `{name}`, which keeps a record of its own: give its PATH"
         ))

@@ -7,7 +7,9 @@ mod queue;
 mod server;
 
 pub use queue::mailbox as ask_mailbox;
-pub use server::{kind as ask_kind, server as ask_server};
+pub use server::{
+    incoming as ask_incoming, is_incoming as ask_if_incoming, outgoing as ask_outgoing,
+};
 
 use super::{Person, typed_path};
 use crate::config;
@@ -37,6 +39,15 @@ fn ask<T: FromStr<Err = String>>(
     text.parse().map_err(anyhow::Error::msg)
 }
 
+/// What an option says; it is asked for where nothing is said.
+fn fill<T>(said: &mut Option<T>, ask: impl FnOnce() -> Result<T>) -> Result<&mut T> {
+    let value = match said.take() {
+        Some(value) => value,
+        None => ask()?,
+    };
+    Ok(said.insert(value))
+}
+
 /// The same, where nothing more is to be checked.
 fn ask_any<T: FromStr<Err = String>>(
     person: &dyn Person,
@@ -52,9 +63,10 @@ fn ask_optional<T: FromStr<Err = String>>(
     question: &str,
 ) -> Result<Option<T>> {
     let check = |text: &str| text.parse::<T>().map(drop);
-    let text = person.optional_line(question, &check)?;
-    text.map(|text| text.parse().map_err(anyhow::Error::msg))
-        .transpose()
+    match person.line(question, Some(""), &check)?.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(anyhow::Error::msg),
+    }
 }
 
 /// Asks to choose one of several, each with a line that explains it.

@@ -1,6 +1,6 @@
 //! The questions about a mailbox and its queue.
 
-use super::{ask, ask_any, choose, introduce, password};
+use super::{ask, ask_any, choose, fill, introduce, password};
 use crate::fault::Fault;
 use crate::model::{
     Address, AfterFetch, Authentication, Change, Config, Day, EmailAddress, Language, Name,
@@ -13,33 +13,22 @@ use anyhow::Result;
 const MAILDIR: &str = "maildir:~/Mail/{queue}";
 
 /// What is said of a mailbox, with what was missing asked for.
-pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<Mailbox> {
+pub fn mailbox(person: &dyn Person, config: &Config, mut said: Mailbox) -> Result<Mailbox> {
     if config.incoming_servers.is_empty() {
         return Err(Fault::usage("no incoming server is configured")
             .hint("add one first: queuemail server add incoming")
             .into());
     }
-    let mut said = given;
     introduce(person, "a queue, or an address to one");
-    let name = match &said.queue {
-        Some(name) => name.clone(),
-        None => ask_any(person, "Name of the queue", None)?,
-    };
+    let name = fill(&mut said.queue, || {
+        ask_any(person, "Name of the queue", None)
+    })?;
     let existing = config.queue(&name.0);
-    said.queue = Some(name);
-    let address = match &said.address {
-        Some(address) => address.clone(),
-        None => {
-            let free = |address: &EmailAddress| is_free(config, address, said.replace);
-            ask(person, "Full e-mail address of the mailbox", None, free)?
-        }
-    };
-    said.address = Some(address.clone());
-    let server = match &said.server {
-        Some(server) => server.clone(),
-        None => server(person, config)?,
-    };
-    said.server = Some(server.clone());
+    let replace = said.replace;
+    let free = |address: &EmailAddress| is_free(config, address, replace);
+    let question = "Full e-mail address of the mailbox";
+    let address = fill(&mut said.address, || ask(person, question, None, free))?.clone();
+    let server = fill(&mut said.server, || server(person, config))?.clone();
     values_of_queue(person, config, existing, &mut said)?;
     account(person, config, address.as_str(), &mut said)?;
     let defaults = &config.defaults;

@@ -1,6 +1,6 @@
 //! The questions about a server.
 
-use super::{ask, ask_any, ask_optional, choose, file, introduce, password};
+use super::{ask, ask_any, ask_optional, choose, file, fill, introduce, password};
 use crate::model::{
     self, Authentication, Authority, Change, ClientId, Config, Day, Given, IncomingVia,
     ManagedIdentity, Name, OutgoingVia, Tenant,
@@ -8,71 +8,53 @@ use crate::model::{
 use crate::provision::{Credential, Incoming, NewServer, Outgoing, Person};
 use anyhow::Result;
 
-const WORLDWIDE: &str = "https://login.microsoftonline.com";
-
-/// A server of the kind that is chosen.
-pub fn kind(person: &dyn Person) -> Result<NewServer> {
+/// Whether the server is an incoming one.
+pub fn is_incoming(person: &dyn Person) -> Result<bool> {
     let choices = [
         ("incoming", "an app registration for reading mailboxes"),
         ("outgoing", "sends mail"),
     ];
-    Ok(match choose(person, "Kind of server", &choices, 0)? {
-        0 => NewServer::Incoming(Incoming::default()),
-        _ => NewServer::Outgoing(Outgoing::default()),
-    })
+    Ok(choose(person, "Kind of server", &choices, 0)? == 0)
 }
 
-/// What is said of a server, with what was missing asked for.
-pub fn server(person: &dyn Person, config: &Config, given: NewServer) -> Result<NewServer> {
-    Ok(match given {
-        NewServer::Incoming(said) => NewServer::Incoming(incoming(person, config, said)?),
-        NewServer::Outgoing(said) => NewServer::Outgoing(outgoing(person, config, said)?),
-    })
-}
-
-fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Incoming> {
-    let mut said = given;
+/// What is said of an incoming server, with what was missing asked for.
+pub fn incoming(
+    person: &dyn Person,
+    config: &Config,
+    mut said: NewServer<Incoming>,
+) -> Result<NewServer<Incoming>> {
     introduce(
         person,
         "an incoming server: an app registration for reading mailboxes",
     );
     name(person, config, &mut said.name, said.replace)?;
-    let address = match &said.own.address {
-        Some(address) => address.clone(),
-        None => {
-            let others = config
-                .incoming_servers
-                .first()
-                .map(|s| s.address.to_string());
-            person.tell("For a tenant of another cloud, type its login address.");
-            let question = "Tenant: a domain name or GUID";
-            let text = person.line(question, others.as_deref(), &|text| {
-                login_address(text).map(drop)
-            })?;
-            login_address(&text).map_err(anyhow::Error::msg)?
-        }
-    };
+    let address = fill(&mut said.own.address, || {
+        let others = config.incoming_servers.first();
+        let others = others.map(|server| server.address.to_string());
+        person.tell("For a tenant of another cloud, type its login address.");
+        let question = "Tenant: a domain name or GUID";
+        let check = |text: &str| login_address(text).map(drop);
+        let text = person.line(question, others.as_deref(), &check)?;
+        login_address(&text).map_err(anyhow::Error::msg)
+    })?;
     let cloud = address.cloud();
-    said.own.address = Some(address);
     let service = authentication(person, &mut said.of_both.authentication)?;
-    if said.of_both.client_id.is_none() {
-        let id = client_id(person, cloud.is_some())?;
-        said.of_both.client_id = Some(Change::Set(id));
-    }
+    fill(&mut said.of_both.client_id, || {
+        client_id(person, cloud.is_some()).map(Change::Set)
+    })?;
     if service {
         credential(person, &mut said.of_both.credential)?;
     }
-    if said.via.is_none() {
-        let ways = [
-            (
-                IncomingVia::Imap,
-                "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
-            ),
-            (IncomingVia::Graph, "needs Mail.ReadWrite"),
-            (IncomingVia::Auto, "the first that works"),
-        ];
-        said.via = Some(value_of(person, "Read mailboxes through", &ways)?);
-    }
+    let ways = [
+        (
+            IncomingVia::Imap,
+            "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
+        ),
+        (IncomingVia::Graph, "needs Mail.ReadWrite"),
+        (IncomingVia::Auto, "the first that works"),
+    ];
+    let question = "Read mailboxes through";
+    fill(&mut said.via, || value_of(person, question, &ways))?;
     if cloud.is_none() {
         hosts(person, &mut said)?;
     }
@@ -80,33 +62,40 @@ fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Inc
 }
 
 /// Where mailboxes are, in a cloud whose hosts are not known.
-fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
+fn hosts(person: &dyn Person, said: &mut NewServer<Incoming>) -> Result<()> {
     let (imap, graph) = match said.via {
         Some(IncomingVia::Graph) => (false, true),
         Some(IncomingVia::Auto) => (true, true),
         _ => (true, false),
     };
-    if imap && said.own.imap.is_none() {
+    if imap {
         let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
-        said.own.imap = Some(Change::Set(ask_any(person, question, None)?));
+        fill(&mut said.own.imap, || {
+            ask_any(person, question, None).map(Change::Set)
+        })?;
     }
-    if graph && said.of_both.graph.is_none() {
+    if graph {
         let question = "Graph's service root: https://HOST";
-        said.of_both.graph = Some(Change::Set(ask_any(person, question, None)?));
+        fill(&mut said.of_both.graph, || {
+            ask_any(person, question, None).map(Change::Set)
+        })?;
     }
     Ok(())
 }
 
-fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
-    let mut said = given;
+/// The same of an outgoing server.
+pub fn outgoing(
+    person: &dyn Person,
+    config: &Config,
+    mut said: NewServer<Outgoing>,
+) -> Result<NewServer<Outgoing>> {
     introduce(person, "an outgoing server: sends mail");
     name(person, config, &mut said.name, said.replace)?;
-    if said.own.tenant.is_none() {
+    fill(&mut said.own.tenant, || {
         let known = config.incoming_servers.first();
         let known = known.map(|s| s.address.tenant.to_string());
-        let question = "Tenant: a domain name or GUID";
-        said.own.tenant = Some(ask_any::<Tenant>(person, question, known.as_deref())?);
-    }
+        ask_any(person, "Tenant: a domain name or GUID", known.as_deref())
+    })?;
     let service = authentication(person, &mut said.of_both.authentication)?;
     if said.own.app.is_none() && said.of_both.client_id.is_none() {
         match app(person, config, service)? {
@@ -128,17 +117,15 @@ fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Out
         };
         password(person, &mut said.own.password.given, &account)?;
     }
-    if said.via.is_none() {
-        let ways = [
-            (
-                OutgoingVia::Smtp,
-                "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
-            ),
-            (OutgoingVia::Graph, "needs Mail.Send"),
-            (OutgoingVia::Auto, "the first that works"),
-        ];
-        said.via = Some(value_of(person, "Send through", &ways)?);
-    }
+    let ways = [
+        (
+            OutgoingVia::Smtp,
+            "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
+        ),
+        (OutgoingVia::Graph, "needs Mail.Send"),
+        (OutgoingVia::Auto, "the first that works"),
+    ];
+    fill(&mut said.via, || value_of(person, "Send through", &ways))?;
     Ok(said)
 }
 
@@ -149,16 +136,12 @@ fn name(
     slot: &mut Option<Name>,
     replace: bool,
 ) -> Result<()> {
-    if slot.is_some() {
-        return Ok(());
-    }
     let free = |name: &Name| match config.server_names().contains(&name.0.as_str()) && !replace {
         true => Err(format!("server `{name}` already exists")),
         false => Ok(()),
     };
     let question = "Name of the server, for use in queues";
-    *slot = Some(ask(person, question, None, free)?);
-    Ok(())
+    fill(slot, || ask(person, question, None, free)).map(drop)
 }
 
 /// A login address, or the tenant of one in the worldwide cloud.
@@ -167,7 +150,7 @@ fn login_address(text: &str) -> Result<Authority, String> {
         true => text.parse(),
         false => {
             let tenant: Tenant = text.parse()?;
-            format!("{WORLDWIDE}/{tenant}").parse()
+            format!("{}/{tenant}", Authority::WORLDWIDE).parse()
         }
     }
 }
@@ -184,12 +167,8 @@ fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Res
             "a person signs in, with delegated permissions",
         ),
     ];
-    let given = match *slot {
-        Some(given) => given,
-        None => value_of(person, "Authentication type", &choices)?,
-    };
-    *slot = Some(given);
-    Ok(given == Authentication::OauthService)
+    let given = fill(slot, || value_of(person, "Authentication type", &choices))?;
+    Ok(*given == Authentication::OauthService)
 }
 
 fn client_id(person: &dyn Person, microsoft: bool) -> Result<ClientId> {
@@ -276,8 +255,8 @@ fn credential(person: &dyn Person, other: &mut Credential) -> Result<()> {
                 let certificate = file(person, "Certificate (PEM or PFX)")?;
                 other.certificate = Some(Change::Set(certificate));
                 let question = "Its private key, a PEM file (empty: the same file)";
-                let key = person.optional_line(question, &|_| Ok(()))?;
-                other.private_key = key.map(|key| Change::Set(key.into()));
+                let key = person.line(question, Some(""), &|_| Ok(()))?;
+                other.private_key = (!key.is_empty()).then(|| Change::Set(key.into()));
             }
             _ => other.managed_identity = Some(ManagedIdentity::User),
         }

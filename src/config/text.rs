@@ -1,4 +1,5 @@
-//! Deserializing through `FromStr`.
+//! Values that the file has as a text, and whose check is their `FromStr`: how each is read, and
+//! stated, is declared once.
 //!
 //! The check runs inside the visitor, not after it: only there does serde_yaml attach the
 //! value's own line and column to the error.
@@ -24,37 +25,41 @@ impl<T: FromStr<Err = String>> Visitor<'_> for Parsed<T> {
     }
 }
 
-macro_rules! deserialize_from_str {
-    ($($name:ident),*) => {$(
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(de: D) -> Result<$name, D::Error> {
+/// Read by `FromStr`.
+macro_rules! read {
+    ($($kind:ident)*) => {$(
+        impl<'de> Deserialize<'de> for $kind {
+            fn deserialize<D: Deserializer<'de>>(de: D) -> Result<$kind, D::Error> {
                 de.deserialize_str(Parsed(PhantomData))
             }
         }
     )*};
 }
 
-deserialize_from_str!(
-    AfterFetch,
-    Author,
-    Authority,
-    ClientId,
-    Day,
-    Days,
-    Lease,
-    EmailAddress,
-    Endpoint,
-    HttpsUrl,
-    Language,
-    OauthEndpoint,
-    PingUrl,
-    PostUrl,
-    ServerUser,
-    Span,
-    Start,
-    Target,
-    Tenant
-);
+/// Stated by `Display`.
+macro_rules! stated {
+    ($($kind:ident)*) => {$(
+        impl Value for $kind {
+            const IS_OPEN: bool = true;
+
+            fn stated(&self) -> Tree {
+                Tree::Text(self.to_string())
+            }
+        }
+    )*};
+}
+
+macro_rules! texts {
+    ($($kind:ident)*) => {
+        read!($($kind)*);
+        stated!($($kind)*);
+    };
+}
+
+texts!(AfterFetch Author Authority ClientId Day Days EmailAddress Endpoint HttpsUrl Language Lease);
+texts!(OauthEndpoint PostUrl ServerUser Span Start Tenant);
+read!(PingUrl Target);
+stated!(Authentication Size String);
 
 /// A size may be a bare number.
 struct Octets;
