@@ -45,7 +45,7 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
+pub use tokens::{Failure as SignInFailure, KeptToken, SignInLock, TokenPlaces, TokenRow, Trace};
 
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;

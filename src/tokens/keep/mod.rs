@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::means::Observer;
 use crate::model::TokenStore;
 use crate::secret::Secret;
-use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
+use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenPlaces, TokenRow, Trace};
 use crate::vault::Vault;
 use crate::workers::locked;
 use anyhow::Result;
@@ -93,16 +93,67 @@ impl<'a> Tokens<'a> {
     /// # Errors
     /// `TryLater` or `Config` where the store cannot be read.
     pub fn get(&self, key: &TokenKey, good: impl Fn(&Token) -> bool) -> Result<Option<Token>> {
+        match self.at_hand(key, &good) {
+            None => self.of_record(key, self.store.token(key)?, good),
+            token => Ok(token),
+        }
+    }
+
+    /// The same, once what is kept elsewhere than the configuration wants it was moved, as after a
+    /// change of `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look
+    /// into the database where there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`].
+    pub fn get_settled(
+        &self,
+        key: &TokenKey,
+        good: impl Fn(&Token) -> bool,
+    ) -> Result<Option<Token>> {
+        let is_recent = |at: &Instant| at.elapsed() < REMEMBERED;
+        if locked(&self.settled).as_ref().is_some_and(is_recent) {
+            return self.get(key, good);
+        }
+        let (row, places) = self.store.token_and_places(key, self.wanted.is_some())?;
+        match self.settle(places)? {
+            true => self.get(key, good),
+            false => self.of_kept(key, row, good),
+        }
+    }
+
+    /// The same of what was just read of it.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`].
+    pub fn of_kept(
+        &self,
+        key: &TokenKey,
+        row: Option<TokenRow>,
+        good: impl Fn(&Token) -> bool,
+    ) -> Result<Option<Token>> {
+        match self.at_hand(key, &good) {
+            None => self.of_record(key, row, good),
+            token => Ok(token),
+        }
+    }
+
+    /// One that needs no look into the database.
+    fn at_hand(&self, key: &TokenKey, good: impl Fn(&Token) -> bool) -> Option<Token> {
         let held = locked(&self.held).get(key).cloned();
-        if let Some(token) = held.filter(&good) {
-            return Ok(Some(token));
-        }
-        let read = locked(&self.read).get(key).cloned();
-        let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token));
-        if let Some((_, token)) = read {
-            return Ok(Some(token));
-        }
-        let Some(row) = self.store.token(key)? else {
+        held.filter(&good).or_else(|| {
+            let read = locked(&self.read).get(key).cloned();
+            let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token));
+            read.map(|(_, token)| token)
+        })
+    }
+
+    fn of_record(
+        &self,
+        key: &TokenKey,
+        row: Option<TokenRow>,
+        good: impl Fn(&Token) -> bool,
+    ) -> Result<Option<Token>> {
+        let Some(row) = row else {
             return Ok(None);
         };
         let is_outside = row.secret.is_none();
@@ -265,23 +316,12 @@ impl<'a> Tokens<'a> {
         Ok(Some(vault.words()))
     }
 
-    /// Moves what is kept elsewhere than the configuration wants it, as after a change of
-    /// `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look into
-    /// the database where there is nothing to do.
-    pub fn settle(&self) -> Result<()> {
-        let is_recent = |at: &Instant| at.elapsed() < REMEMBERED;
-        let mut settled = locked(&self.settled);
-        if settled.as_ref().is_some_and(is_recent) {
-            return Ok(());
-        }
-        let mut misplaced: Vec<TokenKey> = Vec::new();
-        if self.wanted.is_some() {
-            misplaced.extend(self.store.tokens_here()?);
-        }
-        *settled = (misplaced.is_empty() && self.store.is_shared()).then(Instant::now);
-        drop(settled);
+    /// Moves what is kept elsewhere than the configuration wants it. False where nothing is.
+    fn settle(&self, places: TokenPlaces) -> Result<bool> {
+        let mut misplaced = places.here;
         let in_database = !misplaced.is_empty();
-        for (key, trace) in self.store.token_traces_of_all("")? {
+        *locked(&self.settled) = (!in_database && self.store.is_shared()).then(Instant::now);
+        for (key, trace) in places.outside {
             let suits = Vault::decode(&trace.place).is_some_and(|v| v.suits(self.wanted));
             if !suits && !misplaced.contains(&key) {
                 misplaced.push(key);
@@ -302,7 +342,7 @@ impl<'a> Tokens<'a> {
         if in_database {
             self.store.empty_log()?;
         }
-        Ok(())
+        Ok(!misplaced.is_empty())
     }
 
     fn relocate(&self, key: &TokenKey) -> Result<()> {
