@@ -119,12 +119,12 @@ impl<'a> Report<'a> {
             visited: visits.get(key).copied(),
         });
         let lines = lines.collect();
-        let mut incidents = store.incidents()?;
+        let (mut incidents, outbox) = store.incidents_and_outbox()?;
         incidents.retain(|i| i.told_at.is_some() && i.closed_at.is_none());
         Ok(Report {
             at,
             lines,
-            outbox: store.outbox_counts()?,
+            outbox,
             ends: expiry::of_servers(office),
             rotations: rotations(office, store)?,
             waits: store.sending_waits(at)?,

@@ -168,10 +168,17 @@ impl Leases {
             // One whose answer was lost may be this process's.
             let again = tx.is_repeat() && !held.leases().contains_key(name);
             held.sign(tx)?;
-            match held.claim(tx, &one, again)? {
-                Some(ours) => Ok(Ok(ours)),
-                None => holder(tx, name).map(Err),
-            }
+            held.end_sessions(tx, &one)?;
+            let (claims, of) = (held.claims(&one, again, None, 1), values![name]);
+            let (mut mine, mut theirs) = (None, None);
+            tx.last(&[(&CLAIM, &claims), (&HOLDER, &of)], &mut |number, row| {
+                match number {
+                    0 => mine = Some(ours(row)?),
+                    _ => theirs = Some(holder(row)?),
+                }
+                Ok(())
+            })?;
+            Ok(mine.ok_or(theirs))
         })?;
         held.has_signed();
         Ok(match claimed {
@@ -208,14 +215,6 @@ impl Leases {
         let number = db.read(|reader| reader.row(&NUMBER, &name, |row| row.get::<i64>(0)));
         let number = number.map_err(|e| failure::fault("read", db.place(), &e))?;
         Ok(number.is_some_and(|number| number > claim.number))
-    }
-
-    /// Forgets leases and runs of long ago.
-    pub fn tidy(&self) -> Result<()> {
-        write(&self.0.db, Durable::InPassing, |tx| {
-            tx.later(&TIDY_LEASES, &[])?;
-            tx.later(&TIDY_RUNS, &[])
-        })
     }
 
     /// Renews all that is held; `db` is the heartbeat's own.
@@ -358,12 +357,6 @@ impl Held {
         }
     }
 
-    /// Claims a lease if it is free; `again`: also if this process has it already.
-    fn claim(&self, tx: &mut Tx<'_>, name: &Names<'_>, again: bool) -> Result<Option<Ours>, Error> {
-        self.end_sessions(tx, name)?;
-        tx.row(&CLAIM, &self.claims(name, again, None, 1), ours)
-    }
-
     /// Ends what holders that vanished are still at.
     fn end_sessions(&self, tx: &mut Tx<'_>, names: &Names<'_>) -> Result<(), Error> {
         let Names { text, separator } = *names;
@@ -498,19 +491,22 @@ fn write<T>(
     done.map_err(|e| failure::fault("write", db.place(), &e).into())
 }
 
+/// Forgets leases and runs of long ago.
+pub fn tidy(tx: &mut Tx<'_>) -> Result<(), Error> {
+    tx.later(&TIDY_LEASES, &[])?;
+    tx.later(&TIDY_RUNS, &[])
+}
+
 /// Who held a lease last; true where it is over.
-fn holder(tx: &Tx<'_>, name: &str) -> Result<Option<(Holder, bool)>, Error> {
-    let holder = |row: &Row<'_>| {
-        let holder = Holder {
-            host: row.get(0)?,
-            pid: row.get(1)?,
-            since: row
-                .get::<Option<i64>>(2)?
-                .and_then(|since| jiff::Timestamp::from_second(since).ok()),
-        };
-        Ok((holder, row.get(3)?))
+fn holder(row: &Row<'_>) -> Result<(Holder, bool), Error> {
+    let holder = Holder {
+        host: row.get(0)?,
+        pid: row.get(1)?,
+        since: row
+            .get::<Option<i64>>(2)?
+            .and_then(|since| jiff::Timestamp::from_second(since).ok()),
     };
-    tx.row(&HOLDER, &values![name], holder)
+    Ok((holder, row.get(3)?))
 }
 
 fn millis(time: Duration) -> i64 {

@@ -314,7 +314,7 @@ impl Desk<'_> {
             Event::Later(days) => self.now += days * DAY,
             Event::Forgotten => {
                 let before = self.count("state = 'delivered'");
-                store.forget_left(now).unwrap();
+                store.tidy(ORIGIN.recording, now).unwrap();
                 self.forgotten += before - self.count("state = 'delivered'");
             }
             Event::Killed => self.store = self.engine.open(),
@@ -681,14 +681,14 @@ fn the_row_at_the_mark_is_not_forgotten() {
         store.settled(folder, 1, &ids, true).unwrap();
         store.set_mark(&Lock::FREE, folder, "9").unwrap();
         for _ in 0..2 {
-            store.forget_left(100 * DAY).unwrap();
+            store.tidy(ORIGIN.recording, 100 * DAY).unwrap();
             let record = store.folder_record(ADDRESS, "INBOX", 1).unwrap().unwrap();
             assert!(store.has_left(&record, &ids[2]).unwrap());
             assert_eq!(desk.count("present = 0"), 1);
         }
         // The mark has moved on.
         store.set_mark(&Lock::FREE, folder, "10").unwrap();
-        store.forget_left(100 * DAY).unwrap();
+        store.tidy(ORIGIN.recording, 100 * DAY).unwrap();
         assert_eq!(desk.count("present = 0"), 0);
     });
 }

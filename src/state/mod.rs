@@ -41,6 +41,7 @@ mod schema;
 mod seal;
 #[cfg(test)]
 mod statements_tests;
+mod tidy;
 mod tokens;
 mod waits;
 mod ways;

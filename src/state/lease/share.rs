@@ -70,7 +70,7 @@ impl Claimed {
 }
 
 impl Ended {
-    /// Its lease is left alone until its time is over.
+    /// Nothing more is done about its lease: its end is on record, or comes by itself.
     pub fn forget(self) {
         self.claimed.lock.forget();
     }
@@ -78,13 +78,19 @@ impl Ended {
 
 impl Store {
     /// Which of these mailboxes (in lower case) nobody fetches, and nobody has begun to fetch for so
-    /// long. The hosts that share the state see that this one is at work.
-    pub fn due_mailboxes(&self, mailboxes: &[String], every: Duration) -> Result<Vec<Due>> {
+    /// long, once the end of these claims is on record. `ended` is empty then. The hosts that share
+    /// the state see that this one is at work.
+    pub fn due_mailboxes(
+        &self,
+        mailboxes: &[String],
+        every: Duration,
+        ended: &mut Vec<Ended>,
+    ) -> Result<Vec<Due>> {
         let Locks::Leases(leases) = &self.locks else {
             let all = 0..mailboxes.len();
             return Ok(all.map(|index| Due { index, ago: None }).collect());
         };
-        leases.due(&names(mailboxes), every)
+        leases.due(&names(mailboxes), every, ended, self.time_of(ended))
     }
 
     /// Claims those of these mailboxes that are still due, so many at most and the first ones first,
@@ -97,15 +103,9 @@ impl Store {
         most: usize,
         ended: &mut Vec<Ended>,
     ) -> Result<Vec<Claimed>> {
-        let now = match ended.is_empty() {
-            true => 0,
-            false => self.now(),
-        };
         match &self.locks {
             Locks::Leases(leases) => {
-                for one in ended.iter() {
-                    self.drop_card(&one.claimed.mailbox);
-                }
+                let now = self.time_of(ended);
                 let claimed = leases.claim_due(mailboxes, every, most, ended, now)?;
                 if !claimed.is_empty() {
                     leases.beat();
@@ -119,12 +119,30 @@ impl Store {
             Locks::Files(_) => Ok(Vec::new()),
         }
     }
+
+    /// When these claims end, where there are any: now. Their cards are over, too.
+    fn time_of(&self, ended: &[Ended]) -> i64 {
+        for one in ended {
+            self.drop_card(&one.claimed.mailbox);
+        }
+        match ended.is_empty() {
+            true => 0,
+            false => self.now(),
+        }
+    }
 }
 
 impl Leases {
-    fn due(&self, names: &str, every: Duration) -> Result<Vec<Due>> {
+    fn due(
+        &self,
+        names: &str,
+        every: Duration,
+        ended: &mut Vec<Ended>,
+        now: i64,
+    ) -> Result<Vec<Due>> {
         let held = &self.0;
         let looked = |tx: &mut Tx<'_>| {
+            held.end(tx, ended, now)?;
             held.sign(tx)?;
             let mut due = Vec::new();
             let values = values![names, SEPARATOR, millis(every)];
@@ -142,6 +160,7 @@ impl Leases {
         };
         let due: Vec<(Due, bool)> = write(&held.db, Durable::InPassing, looked)?;
         held.has_signed();
+        ended.drain(..).for_each(Ended::forget);
         if due.iter().any(|(_, is_known)| !is_known) {
             let know = |tx: &mut Tx<'_>| tx.later(&KNOW_ALL, &values![names, SEPARATOR]);
             write(&held.db, Durable::Now, know)?;
@@ -178,9 +197,7 @@ impl Leases {
         if !mailboxes.is_empty() {
             held.has_signed();
         }
-        for one in ended.drain(..) {
-            one.claimed.lock.forget();
-        }
+        ended.drain(..).for_each(Ended::forget);
         Ok(self.hold_all(mailboxes, claimed, cards, sent))
     }
 
