@@ -72,7 +72,7 @@ impl Visit<'_> {
         folder.epoch = folder.record.epoch;
         match self.include_skipped(folder)? {
             0 => Ok(Ended::Whole),
-            _ => self.folder(folder, told),
+            _ => self.folder(folder, None, told),
         }
     }
 }

@@ -89,7 +89,7 @@ pub fn list(
         };
         let sift = || Sift::new(job, store, record, horizon.clone(), None).of_epoch(seen.epoch);
         let work = match record {
-            Some(record) => outstanding(job, store, mailbox, record, sift(), |_| true)?,
+            Some(record) => outstanding(job, store, mailbox, record, sift(), None, |_| true)?,
             None => None,
         };
         let (mut ids, skipped) = match work {

@@ -36,7 +36,7 @@ use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
 use crate::model::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
 use crate::state::{
-    About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
+    About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Next, Origin, Store, uidvalidity,
 };
 use anyhow::Result;
 use identity::Identity;
@@ -360,7 +360,7 @@ fn put_on_record(job: &Job, store: &Store, message: &Interrupted, place: &str) -
         message.folder,
         message.epoch,
         &[(&message.remote, arrived)],
-        &job.after,
+        &Next::of(&job.after),
         &job.origin(&address, folder),
         store.now(),
     )

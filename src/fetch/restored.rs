@@ -18,20 +18,21 @@ use std::io;
 const AT_ONCE: usize = 2000;
 
 /// By UIDNEXT. Where the message that has the highest UID on record is still there, the server tells
-/// a wrong one.
+/// a wrong one. Beyond that UID, which goes to `highest`, nothing is on record.
 pub fn by_next(
     mailbox: &mut dyn Mailbox,
     opened: &mail::Folder,
     store: &Store,
     record: &FolderRecord,
+    highest: &mut Option<RemoteId>,
 ) -> Result<bool> {
     let Some(next) = &opened.next else {
         return Ok(false);
     };
-    match store.highest(record)? {
-        Some(highest) if *next <= highest => Ok(mailbox.present(&[highest])?.is_empty()),
-        _ => Ok(false),
-    }
+    // The UIDs begin with 1.
+    let last = store.highest(record)?.unwrap_or_else(|| RemoteId::from(0));
+    let last = highest.insert(last);
+    Ok(*next <= *last && mailbox.present(std::slice::from_ref(last))?.is_empty())
 }
 
 /// By any sign. Asks the server for more than a fetch does, which sees the message at the mark in
@@ -43,7 +44,7 @@ pub fn by_any_sign(
     record: &FolderRecord,
     now: i64,
 ) -> Result<bool> {
-    if by_next(mailbox, opened, store, record)? {
+    if by_next(mailbox, opened, store, record, &mut None)? {
         return Ok(true);
     }
     let mark = record.mark.as_deref().and_then(RemoteId::of_mark);

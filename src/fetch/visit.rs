@@ -17,7 +17,7 @@ use crate::output::escape;
 use crate::state::{Epoch, Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
 use jiff::Timestamp;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// So many messages are asked for before the server is told of those delivered.
@@ -56,6 +56,8 @@ struct Fetched {
     delivered: Vec<RemoteId>,
     /// Not in the folder any more.
     gone: HashSet<RemoteId>,
+    /// The mark has passed them.
+    is_marked: bool,
 }
 
 /// What is to be retrieved, and the mark that holds once all of it is accounted for.
@@ -69,13 +71,15 @@ pub struct Outstanding {
 }
 
 /// What is due again and what is new, of that which is `wanted` and which the sieve lets through.
-/// `None` where the UIDs went back: what is at the mark had left the folder.
+/// Beyond the id `highest`, if it is known, nothing is on record. `None` where the UIDs went back: what
+/// is at the mark had left the folder.
 pub fn outstanding(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
     mut sift: Sift<'_>,
+    mut highest: Option<RemoteId>,
     mut wanted: impl FnMut(&RemoteId) -> bool,
 ) -> Result<Option<Outstanding>> {
     let epoch = record.epoch;
@@ -94,7 +98,15 @@ pub fn outstanding(
     let listing = mailbox.list(&query, &mut |page| {
         let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
         sift.see(&ids);
-        let known = store.accounted(record.id, epoch, &ids)?;
+        let first = ids.iter().min().filter(|id| id.ascends());
+        let known = match highest.as_ref().zip(first) {
+            Some((highest, first)) if highest < first => HashMap::new(),
+            _ => store.accounted(record.id, epoch, &ids)?,
+        };
+        // What is skipped goes on record while the rest is listed.
+        if let Some(highest) = &mut highest {
+            *highest = ids.into_iter().fold(highest.clone(), RemoteId::max);
+        }
         let is_new = |listed: &Listed| !known.contains_key(&listed.id) && wanted(&listed.id);
         sift.take(page.into_iter().filter(is_new).collect())
     })?;
@@ -147,7 +159,8 @@ impl Visit<'_> {
         let valid = opened.uidvalidity;
         let start = start::at_first(job, store, self.mailbox, &address, &key, valid)?;
         let mut record = store.open_folder(lock, &address, &key, valid, start.as_deref())?;
-        let went_back = restored::by_next(self.mailbox, &opened, store, &record)?;
+        let mut highest = None;
+        let went_back = restored::by_next(self.mailbox, &opened, store, &record, &mut highest)?;
         if went_back {
             record = self.begin_again(name, &record)?;
         }
@@ -186,13 +199,13 @@ impl Visit<'_> {
         let ended = match &told {
             _ if went_back => Ok(Ended::WentBack),
             Err(err) if is_wish(err) => Ok(Ended::Whole),
-            _ => self.folder(&folder, &mut told),
+            _ => self.folder(&folder, highest, &mut told),
         };
         let ended = match ended {
             Ok(Ended::WentBack) => {
                 folder.record = self.begin_again(name, &folder.record)?;
                 folder.epoch = folder.record.epoch;
-                self.folder(&folder, &mut told)
+                self.folder(&folder, None, &mut told)
             }
             ended => ended,
         };
@@ -371,8 +384,14 @@ impl Visit<'_> {
         Err(err)
     }
 
-    /// Fetches the open folder; `told` is what came of telling the server about earlier messages.
-    pub(super) fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
+    /// Fetches the open folder; for `highest` see [`outstanding`]; `told` is what came of telling the
+    /// server about earlier messages.
+    pub(super) fn folder(
+        &mut self,
+        folder: &Folder<'_>,
+        highest: Option<RemoteId>,
+        told: &mut Result<()>,
+    ) -> Result<Ended> {
         let (job, store) = (self.job, self.store);
         let mut set_aside = Vec::new();
         let pass = &self.pass;
@@ -387,7 +406,7 @@ impl Visit<'_> {
         let horizon = record.start.as_deref();
         let horizon = horizon.map(|text| Horizon::read(store, text)).transpose()?;
         let sift = Sift::new(job, store, Some(record), horizon, Some(folder.lock));
-        let work = outstanding(job, store, self.mailbox, record, sift, wanted)?;
+        let work = outstanding(job, store, self.mailbox, record, sift, highest, wanted)?;
         let Some(mut work) = work else {
             return Ok(Ended::WentBack);
         };
@@ -458,7 +477,19 @@ impl Visit<'_> {
                 if work.ids.may_repeat() {
                     self.leave_out_repeated(folder, &mut chunk)?;
                 }
-                let Some(fetched) = self.chunk(folder, &chunk, delivery.as_mut())? else {
+                // Where ids ascend, everything up to the last of the chunk is accounted for. One that
+                // nothing came of may never have been: beyond it may be mail that is still to come.
+                // The listing's own mark is not passed over either.
+                let end = work.mark.as_deref().and_then(RemoteId::of_mark);
+                let begin = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
+                let mark = |gone: &HashSet<RemoteId>| {
+                    let came = chunk.iter().filter(|id| !gone.contains(*id));
+                    let is_listed = |id: &&RemoteId| id.ascends() && end.as_ref() >= Some(*id);
+                    let last = came.filter(is_listed).max();
+                    last.filter(|last| begin.as_ref() < Some(*last)).cloned()
+                };
+                let all = mark(&HashSet::new());
+                let Some(fetched) = self.chunk(folder, &chunk, all, delivery.as_mut())? else {
                     return Ok(Ended::TimeUp);
                 };
                 if told.is_ok()
@@ -470,17 +501,10 @@ impl Visit<'_> {
                         return Ok(Ended::Whole);
                     }
                 }
-                // Where ids ascend, everything up to the last of the chunk is accounted for. One that
-                // nothing came of may never have been: beyond it may be mail that is still to come.
-                // The listing's own mark is not passed over either.
-                if let Some(end) = work.mark.as_deref().and_then(RemoteId::of_mark) {
-                    let came = |id: &&RemoteId| !fetched.gone.contains(*id);
-                    let is_listed = |id: &&RemoteId| id.ascends() && **id <= end;
-                    let last = chunk.iter().filter(is_listed).filter(came).max();
-                    let mark = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
-                    if let Some(last) = last.filter(|last| mark.is_none_or(|mark| mark < **last)) {
-                        store.set_mark(folder.lock, folder.record.id, &last.to_string())?;
-                    }
+                if !fetched.is_marked
+                    && let Some(mark) = mark(&fetched.gone)
+                {
+                    store.set_mark(folder.lock, folder.record.id, &mark.to_string())?;
                 }
             }
         }
@@ -534,12 +558,13 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Retrieves, delivers and records some messages of the open folder; `None` when the job's time
-    /// was up.
+    /// Retrieves, delivers and records some messages of the open folder; `mark` is moved with the last
+    /// of them where all are delivered. `None` when the job's time was up.
     fn chunk(
         &mut self,
         folder: &Folder<'_>,
         ids: &[RemoteId],
+        mark: Option<RemoteId>,
         delivery: &mut dyn Delivery,
     ) -> Result<Option<Fetched>> {
         let job = self.job;
@@ -552,6 +577,9 @@ impl Visit<'_> {
             tally: Tally::default(),
             accounted: HashSet::new(),
             delivered: Vec::new(),
+            ids,
+            mark,
+            is_marked: false,
             later_in_a_row: 0,
             restarted: self.pass.restarted.clone(),
         };
@@ -608,9 +636,14 @@ impl Visit<'_> {
             }
         }
         let delivered = std::mem::take(&mut committer.delivered);
+        let is_marked = committer.is_marked;
         self.tally.add(&committer.tally);
         result?;
-        Ok(Some(Fetched { delivered, gone }))
+        Ok(Some(Fetched {
+            delivered,
+            gone,
+            is_marked,
+        }))
     }
 
     /// A message that was asked for and did not come is gone, or the server cannot give it: the

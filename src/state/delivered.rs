@@ -5,13 +5,30 @@
 //! SQLite is asked which of the messages are new to it, and told of these. A server far away is told
 //! everything in one statement, and finds out by itself.
 
-use super::Store;
-use super::db::{Error, Sql, Tx, values};
+use super::db::{Error, Fence, Sql, Tx, values};
 use super::history::{Arrived, Origin, WEEK};
-use super::ledger::{Epoch, FolderId};
+use super::ledger::{Epoch, FolderId, MARK};
+use super::{Lock, Store};
 use crate::mail::RemoteId;
 use crate::model::AfterFetch;
 use anyhow::Result;
+
+/// What is next where messages are on record as delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// What is to be done with them on the server.
+    pub after: &'a AfterFetch,
+    /// The mark, where with them everything up to it is accounted for. It is moved by virtue of the
+    /// mailbox's lock, and stays where it is once another host has that.
+    pub mark: Option<(&'a Lock, &'a str)>,
+}
+
+impl<'a> Next<'a> {
+    /// With the mark where it is.
+    pub fn of(after: &'a AfterFetch) -> Next<'a> {
+        Next { after, mark: None }
+    }
+}
 
 /// Messages of one folder.
 struct Batch<'a> {
@@ -20,18 +37,19 @@ struct Batch<'a> {
     messages: &'a [(&'a RemoteId, Arrived<'a>)],
     settle: Option<String>,
     origin: &'a Origin<'a>,
+    mark: Option<(&'a Lock, &'a str)>,
     now: i64,
 }
 
 impl Store {
-    /// Puts on record, durably, that these are delivered, and what is to be done on the server;
-    /// the folder's count and the history, of what is from `origin`, go with them.
+    /// Puts on record, durably, that these are delivered, and what is next; the folder's count and the
+    /// history, of what is from `origin`, go with them.
     pub fn delivered(
         &self,
         folder: FolderId,
         epoch: Epoch,
         messages: &[(&RemoteId, Arrived<'_>)],
-        after: &AfterFetch,
+        next: &Next<'_>,
         origin: &Origin<'_>,
         now: i64,
     ) -> Result<()> {
@@ -39,18 +57,43 @@ impl Store {
             folder,
             epoch,
             messages,
-            settle: (*after != AfterFetch::Keep).then(|| after.to_string()),
+            settle: (*next.after != AfterFetch::Keep).then(|| next.after.to_string()),
             origin,
+            mark: next.mark,
             now,
         };
-        self.fact(|tx| match tx.is_far() {
-            true => batch.put_at_once(tx),
-            false => batch.put(tx),
+        self.fact(|tx| {
+            match tx.is_far() {
+                true => batch.put_at_once(tx)?,
+                false => batch.put(tx)?,
+            }
+            batch.move_mark(tx)
         })
     }
 }
 
 impl Batch<'_> {
+    fn move_mark(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        // As a fence would, this keeps the lease from being claimed until the commit.
+        const MARK_OF_LEASE: Sql = Sql::postgres(
+            "UPDATE folder SET mark = ?2
+             WHERE id = ?1
+               AND EXISTS (SELECT 1 FROM lease
+                           WHERE lease.name = ?3 AND lease.fence = ?4
+                             AND lease.until > clock_timestamp() FOR SHARE)",
+        );
+        let Some((lock, mark)) = self.mark else {
+            return Ok(());
+        };
+        match lock.fence() {
+            None => tx.later(&MARK, &values![self.folder, mark]),
+            Some(Fence { name, number }) => {
+                let of_lease = values![self.folder, mark, name, *number];
+                tx.later(&MARK_OF_LEASE, &of_lease)
+            }
+        }
+    }
+
     fn put(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
         const DELIVERED: Sql = Sql::sqlite(
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
@@ -65,6 +108,7 @@ impl Batch<'_> {
             settle,
             origin,
             now,
+            ..
         } = self;
         let mut new = Vec::with_capacity(messages.len());
         for (remote, arrived) in *messages {
@@ -115,6 +159,7 @@ impl Batch<'_> {
             settle,
             origin,
             now,
+            ..
         } = self;
         let week = origin.recording.is_on().then(|| now.div_euclid(WEEK));
         let rows = messages.iter().map(|(remote, arrived)| {

@@ -69,7 +69,7 @@ impl<'e> Desk<'e> {
             .collect();
         let FolderRecord { id, epoch, .. } = self.folder;
         self.store
-            .delivered(id, epoch, &all, &AfterFetch::Seen, origin, now)
+            .delivered(id, epoch, &all, &Next::of(&AfterFetch::Seen), origin, now)
             .unwrap();
     }
 

@@ -5,7 +5,7 @@ use crate::mail::RemoteId;
 use crate::model::{AfterFetch, Days};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
-use crate::state::{Lock, StagedRecord};
+use crate::state::{Lock, Next, StagedRecord};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,7 +48,7 @@ pub(in crate::state) fn receive_one(
             folder.id,
             folder.epoch,
             &[(&remote, arrived)],
-            &AfterFetch::Keep,
+            &Next::of(&AfterFetch::Keep),
             origin,
             at,
         )

@@ -7,7 +7,7 @@ use crate::mail::RemoteId;
 use crate::model::{Days, Recording};
 use crate::state::engines_tests::Engine;
 use crate::state::lock::{Locks, Shared};
-use crate::state::{About, Arrived, Lock, LockName, Moment, Origin, StagedRecord, Store};
+use crate::state::{About, Arrived, Lock, LockName, Moment, Next, Origin, StagedRecord, Store};
 use std::process::Stdio;
 
 const ORIGIN: Origin<'_> = Origin {
@@ -87,7 +87,7 @@ fn record(uid: u32) -> StagedRecord {
 }
 
 /// After another host has taken over nothing that is about to happen can be put on record, and what
-/// has happened can.
+/// has happened can: of that and the mark, which go together, the former alone.
 #[test]
 fn intentions_are_fenced_and_facts_are_not() {
     let engine = Engine::postgres();
@@ -112,7 +112,7 @@ fn intentions_are_fenced_and_facts_are_not() {
     let open = "SELECT count(*) FROM message WHERE state = 'staged'";
     assert_eq!(engine.number(open), Some(1));
     let id = RemoteId::from(1);
-    let delivered = |store: &Store| {
+    let delivered = |store: &Store, lock: &Lock, mark: &str| {
         let about = About::default();
         let arrived = Arrived {
             about: &about,
@@ -125,21 +125,32 @@ fn intentions_are_fenced_and_facts_are_not() {
             folder.id,
             folder.epoch,
             &[(&id, arrived)],
-            &keep,
+            &Next {
+                after: &keep,
+                mark: Some((lock, mark)),
+            },
             &ORIGIN,
             2,
         )
     };
-    delivered(&a).unwrap();
+    let mark = "SELECT mark::bigint FROM folder";
+    delivered(&a, &lock, "1").unwrap();
     assert_eq!(engine.number(open), Some(0));
+    assert_eq!(engine.number(mark), None, "the mark is the other host's");
     stage(&b, &taken, 1).unwrap();
     assert_eq!(
         engine.number(open),
         Some(0),
         "what is delivered is not about to be"
     );
-    delivered(&b).unwrap();
+    delivered(&b, &taken, "1").unwrap();
+    assert_eq!(engine.number(mark), Some(1));
+    delivered(&a, &lock, "2").unwrap();
+    assert_eq!(engine.number(mark), Some(1));
     assert_eq!(engine.number("SELECT delivered FROM folder"), Some(1));
+    end_all(&engine);
+    delivered(&b, &taken, "3").unwrap();
+    assert_eq!(engine.number(mark), Some(1), "its time is over");
 }
 
 /// A lease that is over, and that nobody else has claimed, refuses as well.

@@ -5,7 +5,7 @@ use crate::model::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
 use crate::state::former::RECEIVED_ALIKE;
-use crate::state::{Arrived, Origin};
+use crate::state::{Arrived, Next, Origin};
 use crate::state::{Health, Ran};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -134,7 +134,14 @@ impl Desk<'_> {
             let about = About::default();
             let ids: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
             self.store
-                .delivered(self.folder, self.epoch, &ids, after, &ORIGIN, self.now)
+                .delivered(
+                    self.folder,
+                    self.epoch,
+                    &ids,
+                    &Next::of(after),
+                    &ORIGIN,
+                    self.now,
+                )
                 .unwrap();
         }
         if self.count("state = 'delivered'") > before {
@@ -605,7 +612,14 @@ fn deliver(desk: &Desk<'_>, ids: &[RemoteId]) {
     let about = About::default();
     let arrived: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
     desk.store
-        .delivered(desk.folder, 1, &arrived, &AfterFetch::Seen, &ORIGIN, 0)
+        .delivered(
+            desk.folder,
+            1,
+            &arrived,
+            &Next::of(&AfterFetch::Seen),
+            &ORIGIN,
+            0,
+        )
         .unwrap();
 }
 

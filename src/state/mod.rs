@@ -54,6 +54,7 @@ pub use checkup::Checkup;
 pub use counters::Counter;
 pub use days::{DayCounts, MOST_DAYS};
 pub use db::postgres::{Place, Wish};
+pub use delivered::Next;
 pub use facts::Facts;
 pub use health::{Health, Ran};
 pub use history::{
