@@ -22,7 +22,10 @@ use std::fmt;
 
 /// So many messages are asked for before the server is told of those delivered.
 pub(super) const CHUNK: usize = 2000;
-/// The same when a run has a time budget, which is looked at in between.
+/// So many that are listed are held against the ledger together: Graph lists a hundred at a time, and a
+/// ledger may be far away.
+const LISTED: usize = 1000;
+/// As [`CHUNK`] when a run has a time budget, which is looked at in between.
 const CHUNK_IN_TIME: usize = 50;
 
 /// How far a piece of work has come that did not fail.
@@ -95,8 +98,8 @@ pub fn outstanding(
         false => Ok(()),
     })?;
     let query = sift.query(job, record.mark.clone());
-    let listing = mailbox.list(&query, &mut |page| {
-        let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
+    let mut take = |listed: Vec<Listed>| {
+        let ids: Vec<RemoteId> = listed.iter().map(|listed| listed.id.clone()).collect();
         sift.see(&ids);
         let first = ids.iter().min().filter(|id| id.ascends());
         let known = match highest.as_ref().zip(first) {
@@ -108,8 +111,19 @@ pub fn outstanding(
             *highest = ids.into_iter().fold(highest.clone(), RemoteId::max);
         }
         let is_new = |listed: &Listed| !known.contains_key(&listed.id) && wanted(&listed.id);
-        sift.take(page.into_iter().filter(is_new).collect())
+        sift.take(listed.into_iter().filter(is_new).collect())
+    };
+    let mut waiting = Vec::new();
+    let listing = mailbox.list(&query, &mut |page| {
+        waiting.extend(page);
+        match waiting.len() < LISTED {
+            true => Ok(()),
+            false => take(std::mem::take(&mut waiting)),
+        }
     })?;
+    if !waiting.is_empty() {
+        take(waiting)?;
+    }
     if let Some(id) = &listing.at_mark
         && store.has_left(record, id)?
     {
