@@ -165,7 +165,7 @@ fn put(tx: &mut Tx<'_>, before: &[Incident], after: &[Incident]) -> Result<(), d
     let gone = before
         .iter()
         .filter(|old| !after.iter().any(|new| new.name == old.name));
-    tx.many(
+    tx.many_later(
         &REMOVE,
         gone.map(|old| values![old.name.kind.name(), &old.name.subject]),
     )?;
@@ -183,7 +183,7 @@ fn put(tx: &mut Tx<'_>, before: &[Incident], after: &[Incident]) -> Result<(), d
             &new.reason,
             &mailboxes,
         ];
-        tx.run(&PUT, &row)?;
+        tx.later(&PUT, &row)?;
     }
     Ok(())
 }

@@ -415,8 +415,7 @@ impl Store {
     /// Puts on record what is there before fetching begins (again), until all of it is skipped.
     pub fn set_start(&self, lock: &Lock, folder: FolderId, start: &str) -> Result<()> {
         const START: Sql = Sql::both("UPDATE folder SET start = ?2 WHERE id = ?1");
-        self.intend(lock, |tx| tx.run(&START, &values![folder, start]))
-            .map(drop)
+        self.intend(lock, |tx| tx.later(&START, &values![folder, start]))
     }
 
     /// All that was there before fetching began is on record as skipped; with a mark, up to which
@@ -424,8 +423,7 @@ impl Store {
     pub fn started(&self, lock: &Lock, folder: FolderId, mark: Option<&str>) -> Result<()> {
         const STARTED: Sql =
             Sql::both("UPDATE folder SET start = NULL, mark = coalesce(?2, mark) WHERE id = ?1");
-        self.intend(lock, |tx| tx.run(&STARTED, &values![folder, mark]))
-            .map(drop)
+        self.intend(lock, |tx| tx.later(&STARTED, &values![folder, mark]))
     }
 
     /// Puts on record that these are skipped, unless they are dealt with; gives their number. This
