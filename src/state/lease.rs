@@ -152,7 +152,7 @@ impl Leases {
     /// Makes the row of a lease that was never claimed. Alone, so that nobody waits for the end of a
     /// transaction that has just made it.
     fn know(&self, name: &str) -> Result<()> {
-        let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![name]);
+        let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![name, ""]);
         write(&self.0.db, Durable::Now, know)
     }
 
@@ -465,12 +465,14 @@ impl Drop for Lease {
         let is_good = self.is_good();
         self.forget();
         if is_good {
-            let values = values![&self.fence.name, self.fence.number];
-            let sql = match self.fence.name.starts_with(LockName::OF_A_MESSAGE) {
-                true => &REMOVE,
-                false => &RELEASE,
+            let Fence { name, number } = &self.fence;
+            let release = |tx: &mut Tx<'_>| match name.starts_with(LockName::OF_A_MESSAGE) {
+                true => tx.later(&REMOVE, &values![name, *number]),
+                false => {
+                    let row = values![name, *number, true, None::<i64>];
+                    tx.many_later(&RELEASE, std::iter::once(row))
+                }
             };
-            let release = |tx: &mut Tx<'_>| tx.later(sql, &values);
             let _ = write(&self.held.db, Durable::InPassing, release);
         }
     }
@@ -526,8 +528,14 @@ const RUN: Sql = Sql::postgres(
 
 const SEEN: Sql = Sql::postgres("UPDATE run SET seen = clock_timestamp() WHERE id = ?1");
 
+/// Makes the rows of those that were never claimed; each process in the same order, so that none
+/// waits for one that waits for it.
 const KNOW: Sql = Sql::postgres(
-    "INSERT INTO lease (name, fence, until) VALUES (?1, 0, '-infinity')
+    "INSERT INTO lease (name, fence, until)
+     SELECT wanted.name, 0, '-infinity'
+     FROM unnest(string_to_array(?1, ?2)) AS wanted (name)
+     WHERE NOT EXISTS (SELECT 1 FROM lease WHERE lease.name = wanted.name)
+     ORDER BY wanted.name
      ON CONFLICT (name) DO NOTHING",
 );
 
@@ -594,8 +602,18 @@ const TIDY_RUNS: Sql = Sql::postgres(
        AND id NOT IN (SELECT holder FROM lease WHERE holder IS NOT NULL)",
 );
 
+/// Lets others have leases at once; that of a mailbox which was not visited is as if it had not been
+/// claimed.
 const RELEASE: Sql = Sql::postgres(
-    "UPDATE lease SET holder = NULL, until = '-infinity' WHERE name = ?1 AND fence = ?2",
+    "UPDATE lease SET holder = NULL, until = '-infinity',
+            claimed_at = CASE WHEN own.was_visited <> 0 THEN lease.claimed_at
+                              ELSE to_timestamp(own.before / 1000000.0) END
+     FROM (SELECT lease.name, r.was_visited, r.before
+           FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[])
+                AS r (name, fence, was_visited, before)
+           JOIN lease ON lease.name = r.name AND lease.fence = r.fence
+           ORDER BY lease.name FOR UPDATE OF lease) own
+     WHERE lease.name = own.name",
 );
 
 const NUMBER: Sql = Sql::postgres("SELECT fence FROM lease WHERE name = ?1");

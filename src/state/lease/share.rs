@@ -8,7 +8,9 @@ use super::super::card::{CARDS, Card, note};
 use super::super::health::{Ran, write_runs};
 use super::super::lock::{Lock, Locks};
 use super::super::{LockName, Store};
-use super::{CLAIM, Error, Held, Leases, Names, Ours, SWEEP_AGAIN, lock, millis, ours, write};
+use super::{
+    CLAIM, Error, Held, KNOW, Leases, Names, Ours, RELEASE, SWEEP_AGAIN, lock, millis, ours, write,
+};
 use crate::state::db::{Durable, Sql, Tx, values};
 use crate::state::moment::Moment;
 use anyhow::Result;
@@ -162,7 +164,7 @@ impl Leases {
         held.has_signed();
         ended.drain(..).for_each(Ended::forget);
         if due.iter().any(|(_, is_known)| !is_known) {
-            let know = |tx: &mut Tx<'_>| tx.later(&KNOW_ALL, &values![names, SEPARATOR]);
+            let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![names, SEPARATOR]);
             write(&held.db, Durable::Now, know)?;
         }
         Ok(due.into_iter().map(|(due, _)| due).collect())
@@ -296,7 +298,7 @@ impl Held {
             let before = one.claimed.before;
             values![&fence.name, fence.number, one.was_visited, before]
         });
-        tx.many_later(&END, over)?;
+        tx.many_later(&RELEASE, over)?;
         write_runs(tx, runs(), now)
     }
 }
@@ -321,30 +323,6 @@ const LOOK: Sql = Sql::postgres(
         OR (lease.until < clock_timestamp()
             AND (lease.claimed_at IS NULL
                  OR lease.claimed_at <= clock_timestamp() - ?3 * interval '1 millisecond'))",
-);
-
-/// Makes the rows of those that were never claimed; each process in the same order, so that none
-/// waits for one that waits for it.
-const KNOW_ALL: Sql = Sql::postgres(
-    "INSERT INTO lease (name, fence, until)
-     SELECT wanted.name, 0, '-infinity'
-     FROM unnest(string_to_array(?1, ?2)) AS wanted (name)
-     WHERE NOT EXISTS (SELECT 1 FROM lease WHERE lease.name = wanted.name)
-     ORDER BY wanted.name
-     ON CONFLICT (name) DO NOTHING",
-);
-
-/// As [`super::RELEASE`]; one that was not visited is as if it had not been claimed.
-const END: Sql = Sql::postgres(
-    "UPDATE lease SET holder = NULL, until = '-infinity',
-            claimed_at = CASE WHEN own.was_visited <> 0 THEN lease.claimed_at
-                              ELSE to_timestamp(own.before / 1000000.0) END
-     FROM (SELECT lease.name, r.was_visited, r.before
-           FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[])
-                AS r (name, fence, was_visited, before)
-           JOIN lease ON lease.name = r.name AND lease.fence = r.fence
-           ORDER BY lease.name FOR UPDATE OF lease) own
-     WHERE lease.name = own.name",
 );
 
 const COUNT: Sql = Sql::postgres(
