@@ -46,7 +46,7 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{Failure as SignInFailure, KeptToken, SignInLock, TokenPlaces, TokenRow, Trace};
+pub use tokens::{Failure as SignInFailure, KeptToken, TokenPlaces, TokenRow, Trace};
 
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;
@@ -85,7 +85,7 @@ use crate::model::Secrets;
 use anyhow::Result;
 use bodies::Rows;
 use card::Cards;
-use db::{At, Db, Durable, Fence, Reader, Tx};
+use db::{At, Db, Durable, Reader, Tx};
 use lease::{Leases, Run};
 use lock::{Files, Locks, Shared};
 use places::Places;
@@ -318,11 +318,7 @@ impl Store {
         lock: &Lock,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let written = self.write(Durable::Now, lock.fence(), work);
-        if let Err(err) = &written {
-            lock.heed(err);
-        }
-        written
+        self.write(Durable::Now, Some(lock), work)
     }
 
     /// The same, which does not wait for the disk.
@@ -331,11 +327,7 @@ impl Store {
         lock: &Lock,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let written = self.write(Durable::InPassing, lock.fence(), work);
-        if let Err(err) = &written {
-            lock.heed(err);
-        }
-        written
+        self.write(Durable::InPassing, Some(lock), work)
     }
 
     /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
@@ -370,11 +362,15 @@ impl Store {
     fn write<T>(
         &self,
         durable: Durable,
-        fence: Option<&Fence>,
+        lock: Option<&Lock>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let done = self.db.write(durable, fence, work);
-        done.map_err(|e| self.fault("write", &e))
+        let done = self.db.write(durable, lock.and_then(Lock::fence), work);
+        let written = done.map_err(|e| self.fault("write", &e));
+        if let (Err(err), Some(lock)) = (&written, lock) {
+            lock.heed(err);
+        }
+        written
     }
 
     fn fault(&self, verb: &str, err: &db::Error) -> anyhow::Error {

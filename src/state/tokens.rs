@@ -1,7 +1,6 @@
 //! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
 //! process ask for a token while the others wait for its answer.
 
-use super::counters::{self, Counter};
 use super::db::{Error, Row, Sql, Value, values};
 use super::{Lock, LockName, Store, TokenKey, WaitName};
 use crate::digest::hex;
@@ -66,17 +65,6 @@ pub struct TokenPlaces {
     pub here: Vec<TokenKey>,
     /// Where the others may be, the newest first.
     pub outside: Vec<(TokenKey, Trace)>,
-}
-
-/// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
-#[derive(Debug)]
-pub struct SignInLock(Lock);
-
-impl SignInLock {
-    /// See [`Lock::check`].
-    pub fn check(&self) -> Result<()> {
-        self.0.check()
-    }
 }
 
 /// What a token of this key is sealed for, in the state that has this id.
@@ -372,23 +360,6 @@ impl Store {
         self.db.empty_log().map_err(|e| self.fault("read", &e))
     }
 
-    /// Remembers that the token endpoint asked this client to wait.
-    pub fn set_token_wait(&self, key: &TokenKey, until: SystemTime, reason: &str) -> Result<()> {
-        const SET: Sql = Sql::both(
-            "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
-             ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
-        );
-        let wait = WaitName::SignIn(key);
-        let name = wait.to_string();
-        let row = values![&name, millis(until), reason];
-        self.transaction(|tx| {
-            if let Some(service) = wait.service() {
-                counters::add(tx, Counter::Throttled, service, 1)?;
-            }
-            tx.later(&SET, &row)
-        })
-    }
-
     pub fn set_sign_in_failure(&self, key: &TokenKey, at: SystemTime, fault: &Fault) -> Result<()> {
         self.set_fault(WaitName::SignInFailed(key), at, fault, None)
     }
@@ -425,10 +396,9 @@ impl Store {
         self.set_fault(WaitName::PasswordRefused(key), until, fault, Some(&print))
     }
 
-    /// Takes the subject's lock if nobody holds it.
-    pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let lock = self.lock(LockName::SignIn(key))?;
-        Ok(lock.ok().map(SignInLock))
+    /// Takes the right to ask for tokens of the key's subject, if nobody has it.
+    pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<Lock>> {
+        Ok(self.lock(LockName::SignIn(key))?.ok())
     }
 
     fn set_fault(

@@ -23,8 +23,9 @@ use crate::office::{
     Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,
 };
 use crate::secret::Secret;
-use crate::state::{SignInFailure, SignInLock, Store, TokenKey};
+use crate::state::{Lock, SignInFailure, Store, TokenKey, WaitName};
 use anyhow::Result;
+use jiff::Timestamp;
 use keep::{Token, Tokens};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -379,7 +380,8 @@ impl<'a> Access<'a> {
         self.store.set_sign_in_failure(&wanted.key, now, fault)?;
         if let (Kind::TryLater, Some(wait)) = (fault.kind, fault.retry_after) {
             let reason = fault.server_said.as_deref().unwrap_or(&fault.what);
-            self.store.set_token_wait(&wanted.key, now + wait, reason)?;
+            let name = WaitName::SignIn(&wanted.key);
+            self.store.keep_wait(name, wait, reason, Timestamp::now())?;
         }
         Ok(())
     }
@@ -438,7 +440,7 @@ fn access_token(token: Token) -> Option<AccessToken> {
 }
 
 enum Waited {
-    Lock(SignInLock),
+    Lock(Lock),
     Token(AccessToken),
 }
 

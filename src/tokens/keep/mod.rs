@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::means::Observer;
 use crate::model::TokenStore;
 use crate::secret::Secret;
-use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenPlaces, TokenRow, Trace};
+use crate::state::{KeptToken, Lock, Store, TokenKey, TokenPlaces, TokenRow, Trace};
 use crate::vault::Vault;
 use crate::workers::locked;
 use anyhow::Result;
@@ -515,7 +515,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<SignInLock> {
+fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<Lock> {
     loop {
         if let Some(lock) = store.try_lock_sign_in(key)? {
             return Ok(lock);
