@@ -177,18 +177,13 @@ impl Committer<'_> {
                 (&letter.uid, arrived)
             })
             .collect();
-        let Folder {
-            lock,
-            record,
-            epoch,
-            ..
-        } = self.folder;
+        let Folder { record, epoch, .. } = self.folder;
         let mailbox = super::mailbox_key(&self.folder.job.address);
         let origin = self.folder.job.origin(&mailbox, &self.folder.key);
         let mark = self.mark_after(&delivered).map(ToString::to_string);
         let next = Next {
             after: self.folder.after,
-            mark: mark.as_deref().map(|text| (*lock, text)),
+            mark: mark.as_deref(),
         };
         self.store
             .delivered(record.id, *epoch, &arrived, &next, &origin, now)

@@ -29,10 +29,13 @@ pub fn by_next(
     let Some(next) = &opened.next else {
         return Ok(false);
     };
+    let on_record = store.highest(record)?;
     // The UIDs begin with 1.
-    let last = store.highest(record)?.unwrap_or_else(|| RemoteId::from(0));
-    let last = highest.insert(last);
-    Ok(*next <= *last && mailbox.present(std::slice::from_ref(last))?.is_empty())
+    *highest = Some(on_record.clone().unwrap_or_else(|| RemoteId::from(0)));
+    match on_record {
+        Some(last) if *next <= last => Ok(mailbox.present(&[last])?.is_empty()),
+        _ => Ok(false),
+    }
 }
 
 /// By any sign. Asks the server for more than a fetch does, which sees the message at the mark in

@@ -5,10 +5,10 @@
 //! SQLite is asked which of the messages are new to it, and told of these. A server far away is told
 //! everything in one statement, and finds out by itself.
 
-use super::db::{Error, Fence, Sql, Tx, values};
+use super::Store;
+use super::db::{Error, Sql, Tx, values};
 use super::history::{Arrived, Origin, WEEK};
-use super::ledger::{Epoch, FolderId, MARK};
-use super::{Lock, Store};
+use super::ledger::{Epoch, FolderId};
 use crate::mail::RemoteId;
 use crate::model::AfterFetch;
 use anyhow::Result;
@@ -18,9 +18,8 @@ use anyhow::Result;
 pub struct Next<'a> {
     /// What is to be done with them on the server.
     pub after: &'a AfterFetch,
-    /// The mark, where with them everything up to it is accounted for. It is moved by virtue of the
-    /// mailbox's lock, and stays where it is once another host has that.
-    pub mark: Option<(&'a Lock, &'a str)>,
+    /// Up to here (a UID), everything is accounted for once they are.
+    pub mark: Option<&'a str>,
 }
 
 impl<'a> Next<'a> {
@@ -37,7 +36,7 @@ struct Batch<'a> {
     messages: &'a [(&'a RemoteId, Arrived<'a>)],
     settle: Option<String>,
     origin: &'a Origin<'a>,
-    mark: Option<(&'a Lock, &'a str)>,
+    mark: Option<&'a str>,
     now: i64,
 }
 
@@ -73,24 +72,18 @@ impl Store {
 }
 
 impl Batch<'_> {
+    /// What is accounted for stays so within its epoch, whoever says it, and however late: another host
+    /// may have moved the mark further.
     fn move_mark(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        // As a fence would, this keeps the lease from being claimed until the commit.
-        const MARK_OF_LEASE: Sql = Sql::postgres(
+        const MARK: Sql = Sql::both(
             "UPDATE folder SET mark = ?2
-             WHERE id = ?1
-               AND EXISTS (SELECT 1 FROM lease
-                           WHERE lease.name = ?3 AND lease.fence = ?4
-                             AND lease.until > clock_timestamp() FOR SHARE)",
+             WHERE id = ?1 AND epoch = ?3
+               AND (mark IS NULL OR length(mark) < length(?2)
+                    OR (length(mark) = length(?2) AND mark < ?2))",
         );
-        let Some((lock, mark)) = self.mark else {
-            return Ok(());
-        };
-        match lock.fence() {
-            None => tx.later(&MARK, &values![self.folder, mark]),
-            Some(Fence { name, number }) => {
-                let of_lease = values![self.folder, mark, name, *number];
-                tx.later(&MARK_OF_LEASE, &of_lease)
-            }
+        match self.mark {
+            Some(mark) => tx.later(&MARK, &values![self.folder, mark, self.epoch]),
+            None => Ok(()),
         }
     }
 

@@ -409,6 +409,7 @@ impl Store {
 
     /// Moves the mark: everything up to it is accounted for.
     pub fn set_mark(&self, lock: &Lock, folder: FolderId, mark: &str) -> Result<()> {
+        const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
         self.intend(lock, |tx| tx.later(&MARK, &values![folder, mark]))
     }
 
@@ -932,9 +933,6 @@ pub(super) fn take_row(
     tx.later(&CLEAR, &values![folder, epoch, remote])?;
     tx.later(&TAKE, &values![former, epoch, remote, now])
 }
-
-/// Moves the mark of a folder.
-pub(super) const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
 
 /// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of
 /// people, and recognises mail that a restored mailbox brings back.
