@@ -231,7 +231,14 @@ impl Leases {
             sent = Moment::now();
             tx.later(&SEEN, &values![&held.run.id])?;
             let values = values![&held.run.id, millis(held.period), &fences];
-            tx.rows(&RENEW, &values, |row| Ok((row.get(0)?, row.get(1)?)))
+            let mut renewed = Vec::new();
+            // With the commit: were that cut off, the leases would be locked, and nobody could claim
+            // them once they are over.
+            tx.last(&[(&RENEW, &values)], &mut |_, row| {
+                renewed.push((row.get(0)?, row.get(1)?));
+                Ok(())
+            })?;
+            Ok(renewed)
         })?;
         if let Some((_, time)) = renewed.last() {
             held.measured(*time, sent);
