@@ -55,11 +55,7 @@ impl Visit<'_> {
     }
 
     /// Fetches what was skipped from a folder that has been listed.
-    pub(super) fn fetch_included(
-        &mut self,
-        folder: &mut Folder<'_>,
-        told: &mut Result<()>,
-    ) -> Result<Ended> {
+    pub(super) fn fetch_included(&mut self, folder: &mut Folder<'_>) -> Result<Ended> {
         if self.pass.included.contains(&folder.key) {
             return Ok(Ended::Whole);
         }
@@ -70,9 +66,10 @@ impl Visit<'_> {
             .store
             .open_folder(folder.lock, &address, &folder.key, valid, None)?;
         folder.epoch = folder.record.epoch;
+        folder.highest = None;
         match self.include_skipped(folder)? {
             0 => Ok(Ended::Whole),
-            _ => self.folder(folder, None, told),
+            _ => self.bring(folder),
         }
     }
 }
