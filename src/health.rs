@@ -109,25 +109,25 @@ impl<'a> Report<'a> {
             .map(|entry| mailbox_key(entry.address.address.as_str()))
             .collect();
         let visits = store.visits()?;
-        let waits = store.mailbox_waits(at)?;
+        let waits = store.waits(at)?;
         let health = store.health_of(keys.iter().map(String::as_str))?;
         let lines = entries.iter().zip(&keys).map(|(entry, key)| Line {
             queue: &entry.queue.name,
             address: entry.address.address.as_str(),
             health: health.get(key).cloned().unwrap_or_default(),
-            wait: waits.get(key).cloned(),
+            wait: waits.of_mailboxes.get(key).cloned(),
             visited: visits.get(key).copied(),
         });
         let lines = lines.collect();
-        let mut incidents = store.incidents()?;
+        let (mut incidents, outbox) = store.incidents_and_outbox()?;
         incidents.retain(|i| i.told_at.is_some() && i.closed_at.is_none());
         Ok(Report {
             at,
             lines,
-            outbox: store.outbox_counts()?,
+            outbox,
             ends: expiry::of_servers(office),
             rotations: rotations(office, store)?,
-            waits: store.sending_waits(at)?,
+            waits: waits.of_sending,
             counters: store.counters()?,
             incidents,
             hosts: hosts(store)?,

@@ -19,6 +19,8 @@ pub struct Fetched {
     pub delivered: Vec<RemoteId>,
     /// Not in the folder any more.
     pub gone: HashSet<RemoteId>,
+    /// The mark has passed them.
+    pub is_marked: bool,
 }
 
 /// Of messages that were asked for: those that did not come, and why; `None` when the job's time was
@@ -26,12 +28,13 @@ pub struct Fetched {
 type Retrieved = Result<Option<Vec<(RemoteId, Missing)>>>;
 
 impl Visit<'_> {
-    /// Retrieves, delivers and records some messages of the open folder; `None` when the job's time
-    /// was up.
+    /// Retrieves, delivers and records some messages of the open folder; `mark` is moved with the last
+    /// of them where all are delivered. `None` when the job's time was up.
     pub(super) fn chunk(
         &mut self,
         folder: &Folder<'_>,
         ids: &[RemoteId],
+        mark: Option<RemoteId>,
         delivery: &mut dyn Delivery,
     ) -> Result<Option<Fetched>> {
         let mut committer = Committer {
@@ -42,6 +45,9 @@ impl Visit<'_> {
             tally: Tally::default(),
             accounted: HashSet::new(),
             delivered: Vec::new(),
+            ids,
+            mark,
+            is_marked: false,
             later_in_a_row: 0,
             restarted: self.pass.restarted.clone(),
         };
@@ -60,8 +66,12 @@ impl Visit<'_> {
             Ok(None) | Err(_) => HashSet::new(),
         };
         self.tally.add(&committer.tally);
-        let delivered = committer.delivered;
-        Ok(retrieved?.map(|_| Fetched { delivered, gone }))
+        let fetched = Fetched {
+            delivered: committer.delivered,
+            gone,
+            is_marked: committer.is_marked,
+        };
+        Ok(retrieved?.map(|_| fetched))
     }
 
     /// Retrieves messages, while another thread delivers and records what has come of them.

@@ -18,7 +18,9 @@ use crate::delivery::{self, Delivery, Intent, Letter, Rejected, Wait};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
-use crate::state::{About, Arrived, Failure, Moment, StagedRecord, Standing, Store, WaitName};
+use crate::state::{
+    About, Arrived, Failure, Moment, Next, StagedRecord, Standing, Store, WaitName,
+};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
@@ -54,6 +56,11 @@ pub struct Committer<'a> {
     pub accounted: HashSet<RemoteId>,
     /// Those that were delivered and wait for the server to be told.
     pub delivered: Vec<RemoteId>,
+    /// What is retrieved, …
+    pub ids: &'a [RemoteId],
+    /// … and the mark that is moved once all of it is accounted for.
+    pub mark: Option<RemoteId>,
+    pub is_marked: bool,
     /// So many deliveries in a row asked to be tried later.
     pub later_in_a_row: u32,
     /// See [`super::pass::Pass::restarted`].
@@ -173,9 +180,15 @@ impl Committer<'_> {
         let Folder { record, epoch, .. } = self.folder;
         let mailbox = super::mailbox_key(&self.folder.job.address);
         let origin = self.folder.job.origin(&mailbox, &self.folder.key);
+        let mark = self.mark_after(&delivered).map(ToString::to_string);
+        let next = Next {
+            after: self.folder.after,
+            mark: mark.as_deref(),
+        };
         self.store
-            .delivered(record.id, *epoch, &arrived, self.folder.after, &origin, now)
+            .delivered(record.id, *epoch, &arrived, &next, &origin, now)
             .map_err(|err| self.not_recorded(&delivered, err))?;
+        self.is_marked = mark.is_some();
         self.delivery.recorded();
         for Done { letter, place, .. } in delivered {
             self.tally.fetched += 1;
@@ -188,6 +201,17 @@ impl Committer<'_> {
             self.delivered.push(letter.uid);
         }
         Ok(())
+    }
+
+    /// The mark, if with these all that is retrieved is accounted for.
+    fn mark_after(&self, delivered: &[Done]) -> Option<&RemoteId> {
+        let mark = self.mark.as_ref()?;
+        if self.accounted.len() + delivered.len() < self.ids.len() {
+            return None;
+        }
+        let new: HashSet<&RemoteId> = delivered.iter().map(|done| &done.letter.uid).collect();
+        let is_accounted = |id| self.accounted.contains(id) || new.contains(id);
+        self.ids.iter().all(is_accounted).then_some(mark)
     }
 
     /// Puts on record which messages were refused or put off, and returns why nothing more is

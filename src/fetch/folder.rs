@@ -69,7 +69,16 @@ impl Visit<'_> {
         let horizon = horizon.map(|text| Horizon::read(store, text)).transpose()?;
         let sift = Sift::new(job, store, Some(record), horizon, Some(folder.lock));
         let is_set_aside = |id: &RemoteId| self.pass.is_set_aside(&folder.key, id);
-        outstanding(job, store, self.mailbox, record, sift, is_set_aside)
+        let highest = folder.highest.clone();
+        outstanding(
+            job,
+            store,
+            self.mailbox,
+            record,
+            sift,
+            highest,
+            is_set_aside,
+        )
     }
 
     /// Puts on record that all that was there before fetching began is skipped, and tells of it;
@@ -170,7 +179,8 @@ impl Visit<'_> {
             if work.ids.may_repeat() {
                 self.leave_out_repeated(folder, &mut chunk)?;
             }
-            let Some(fetched) = self.chunk(folder, &chunk, delivery)? else {
+            let mark = mark_after(folder, work, &chunk);
+            let Some(fetched) = self.chunk(folder, &chunk, mark, delivery)? else {
                 return Ok(Ended::TimeUp);
             };
             if self.told.is_ok()
@@ -182,26 +192,15 @@ impl Visit<'_> {
                     return Ok(Ended::LeftAlone);
                 }
             }
-            if let Some(end) = work.mark().and_then(RemoteId::of_mark) {
-                chunk.retain(|id| !fetched.gone.contains(id));
-                self.move_mark(folder, &chunk, &end)?;
+            chunk.retain(|id| !fetched.gone.contains(id));
+            if !fetched.is_marked
+                && let Some(mark) = mark_after(folder, work, &chunk)
+            {
+                self.store
+                    .set_mark(folder.lock, folder.record.id, &mark.to_string())?;
             }
         }
         Ok(Ended::Whole)
-    }
-
-    /// Where ids ascend, everything up to the last of the chunk that `came` is accounted for. One that
-    /// nothing came of may never have been: beyond it may be mail that is still to come. The `end` of
-    /// the listing is not passed over either.
-    fn move_mark(&self, folder: &Folder<'_>, came: &[RemoteId], end: &RemoteId) -> Result<()> {
-        let is_listed = |id: &&RemoteId| id.ascends() && *id <= end;
-        let last = came.iter().filter(is_listed).max();
-        let mark = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
-        if let Some(last) = last.filter(|last| mark.is_none_or(|mark| mark < **last)) {
-            self.store
-                .set_mark(folder.lock, folder.record.id, &last.to_string())?;
-        }
-        Ok(())
     }
 
     /// Leaves out what came in an earlier chunk, or comes twice in this one.
@@ -237,4 +236,15 @@ impl Visit<'_> {
         }
         Ok(())
     }
+}
+
+/// Where ids ascend, everything up to the last of the chunk that `came` is accounted for. One that
+/// nothing came of may never have been: beyond it may be mail that is still to come. The listing's own
+/// mark is not passed over either.
+fn mark_after(folder: &Folder<'_>, work: &Outstanding, came: &[RemoteId]) -> Option<RemoteId> {
+    let end = work.mark().and_then(RemoteId::of_mark)?;
+    let begin = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
+    let is_listed = |id: &&RemoteId| id.ascends() && **id <= end;
+    let last = came.iter().filter(is_listed).max();
+    last.filter(|last| begin.as_ref() < Some(*last)).cloned()
 }

@@ -66,6 +66,7 @@ impl Visit<'_> {
             .store
             .open_folder(folder.lock, &address, &folder.key, valid, None)?;
         folder.epoch = folder.record.epoch;
+        folder.highest = None;
         match self.include_skipped(folder)? {
             0 => Ok(Ended::Whole),
             _ => self.bring(folder),

@@ -4,7 +4,7 @@
 use super::{Job, Reporter, Tally, delivery_id, mailbox_key};
 use crate::delivery::{self, Intent};
 use crate::files::folder_of;
-use crate::state::{Arrived, Interrupted, Lock, Store};
+use crate::state::{Arrived, Interrupted, Lock, Next, Store};
 use anyhow::Result;
 use std::collections::HashSet;
 
@@ -76,7 +76,7 @@ fn put_on_record(job: &Job, store: &Store, message: &Interrupted, place: &str) -
         message.folder,
         message.epoch,
         &[(&message.remote, arrived)],
-        &job.after,
+        &Next::of(&job.after),
         &job.origin(&address, folder),
         store.now(),
     )

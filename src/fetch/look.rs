@@ -91,7 +91,7 @@ pub fn list(
         };
         let sift = || Sift::new(job, store, record, horizon.clone(), None).of_epoch(seen.epoch);
         let work = match record {
-            Some(record) => outstanding(job, store, mailbox, record, sift(), |_| false)?,
+            Some(record) => outstanding(job, store, mailbox, record, sift(), None, |_| false)?,
             None => None,
         };
         let (mut ids, skipped) = match work {

@@ -167,6 +167,8 @@ pub struct Folder<'a> {
     pub key: String,
     pub epoch: Epoch,
     pub record: FolderRecord,
+    /// Beyond this id, if it is known, nothing was on record when the folder was opened.
+    pub highest: Option<RemoteId>,
     pub after: &'a AfterFetch,
 }
 

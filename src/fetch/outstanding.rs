@@ -6,6 +6,11 @@ use super::sift::{Found, Sift};
 use crate::mail::{Listed, Mailbox, RemoteId};
 use crate::state::{FolderRecord, Store};
 use anyhow::Result;
+use std::collections::HashMap;
+
+/// So many that are listed are held against the ledger together: Graph lists a hundred at a time, and a
+/// ledger may be far away.
+const LISTED: usize = 1000;
 
 /// What is to be retrieved, and what became of the rest of the folder.
 pub struct Outstanding {
@@ -37,13 +42,15 @@ impl Outstanding {
 }
 
 /// What is due again and what is new, of that which the sieve lets through and which is not set
-/// aside. `None` where the UIDs went back: what is at the mark had left the folder.
+/// aside. Beyond the id `highest`, if it is known, nothing is on record. `None` where the UIDs went
+/// back: what is at the mark had left the folder.
 pub fn outstanding(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
     mut sift: Sift<'_>,
+    mut highest: Option<RemoteId>,
     is_set_aside: impl Fn(&RemoteId) -> bool,
 ) -> Result<Option<Outstanding>> {
     let epoch = record.epoch;
@@ -67,13 +74,32 @@ pub fn outstanding(
         false => Ok(()),
     })?;
     let query = sift.query(job, record.mark.clone());
-    let listing = mailbox.list(&query, &mut |page| {
-        let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
+    let mut take = |listed: Vec<Listed>| {
+        let ids: Vec<RemoteId> = listed.iter().map(|listed| listed.id.clone()).collect();
         sift.see(&ids);
-        let known = store.accounted(record.id, epoch, &ids)?;
+        let first = ids.iter().min().filter(|id| id.ascends());
+        let known = match highest.as_ref().zip(first) {
+            Some((highest, first)) if highest < first => HashMap::new(),
+            _ => store.accounted(record.id, epoch, &ids)?,
+        };
+        // What is skipped goes on record while the rest is listed.
+        if let Some(highest) = &mut highest {
+            *highest = ids.into_iter().fold(highest.clone(), RemoteId::max);
+        }
         let is_new = |listed: &Listed| !known.contains_key(&listed.id) && is_wanted(&listed.id);
-        sift.take(page.into_iter().filter(is_new).collect())
+        sift.take(listed.into_iter().filter(is_new).collect())
+    };
+    let mut waiting = Vec::new();
+    let listing = mailbox.list(&query, &mut |page| {
+        waiting.extend(page);
+        match waiting.len() < LISTED {
+            true => Ok(()),
+            false => take(std::mem::take(&mut waiting)),
+        }
     })?;
+    if !waiting.is_empty() {
+        take(waiting)?;
+    }
     if let Some(id) = &listing.at_mark
         && store.has_left(record, id)?
     {

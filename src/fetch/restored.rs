@@ -16,18 +16,22 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 
 /// By UIDNEXT. Where the message that has the highest UID on record is still there, the server tells
-/// a wrong one.
+/// a wrong one. Beyond that UID, which goes to `highest`, nothing is on record.
 pub fn by_next(
     mailbox: &mut dyn Mailbox,
     opened: &mail::Folder,
     store: &Store,
     record: &FolderRecord,
+    highest: &mut Option<RemoteId>,
 ) -> Result<bool> {
     let Some(next) = &opened.next else {
         return Ok(false);
     };
-    match store.highest(record)? {
-        Some(highest) if *next <= highest => Ok(mailbox.present(&[highest])?.is_empty()),
+    let on_record = store.highest(record)?;
+    // The UIDs begin with 1.
+    *highest = Some(on_record.clone().unwrap_or_else(|| RemoteId::from(0)));
+    match on_record {
+        Some(last) if *next <= last => Ok(mailbox.present(&[last])?.is_empty()),
         _ => Ok(false),
     }
 }
@@ -41,7 +45,7 @@ pub fn by_any_sign(
     record: &FolderRecord,
     now: i64,
 ) -> Result<bool> {
-    if by_next(mailbox, opened, store, record)? {
+    if by_next(mailbox, opened, store, record, &mut None)? {
         return Ok(true);
     }
     let mark = record.mark.as_deref().and_then(RemoteId::of_mark);

@@ -12,7 +12,7 @@ use crate::fault::{Fault, Scene};
 use crate::incidents::Seen;
 use crate::mail::Mailbox;
 use crate::means::Means;
-use crate::model::AfterFetch;
+use crate::model::{AfterFetch, Recording};
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{Holder, Lock, LockName, Ran, Store, Taken, WaitName};
@@ -52,7 +52,6 @@ pub fn run(
     orders: &Orders<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Done> {
-    tidy(store)?;
     let means = means.until(orders.deadline);
     let Plan {
         tasks,
@@ -79,9 +78,7 @@ pub fn run(
     done.errors
         .extend(store.record_runs(&done.runs, store.now()).err());
     if orders.work != Work::List {
-        done.errors.extend(store.forget_left(store.now()).err());
-        let forgotten = store.forget_history(office.recording(), store.now());
-        done.errors.extend(forgotten.err());
+        done.errors.extend(tidy(store, office.recording()).err());
     }
     Ok(done)
 }
@@ -90,8 +87,11 @@ fn locked<T>(of_all: &Mutex<T>) -> MutexGuard<'_, T> {
     of_all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the octets of messages that are not in quarantine any more.
-fn tidy(store: &Store) -> Result<()> {
+/// Forgets what is old, and removes the octets of messages that are not in quarantine any more.
+fn tidy(store: &Store, recording: Recording) -> Result<()> {
+    if !store.tidy(recording, store.now())? {
+        return Ok(());
+    }
     Kept::new(store).tidy(|| {
         let unfinished = store.unfinished()?;
         Ok(unfinished

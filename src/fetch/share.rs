@@ -200,10 +200,10 @@ impl<'a> Share<'a> {
 
     fn look(&self, now: &mut Now) -> Result<()> {
         // What was given back is due again.
-        if !now.ended.is_empty() {
-            self.end(now)?;
-        }
-        let due = self.store.due_mailboxes(&self.mailboxes, self.every)?;
+        let due = self
+            .store
+            .due_mailboxes(&self.mailboxes, self.every, &mut now.ended)?;
+        now.oldest_end = None;
         let again = self.every > Duration::ZERO && self.began.elapsed() < AGAIN;
         let due = due.into_iter().filter(|one| {
             again || !now.visited.contains(&one.index) || now.again.contains(&one.index)

@@ -97,7 +97,8 @@ impl<'a> Visit<'a> {
         let valid = opened.uidvalidity;
         let start = start::at_first(job, store, self.mailbox, &address, &key, valid)?;
         let mut record = store.open_folder(lock, &address, &key, valid, start.as_deref())?;
-        let went_back = restored::by_next(self.mailbox, &opened, store, &record)?;
+        let mut highest = None;
+        let went_back = restored::by_next(self.mailbox, &opened, store, &record, &mut highest)?;
         if went_back {
             record = self.begin_again(name, &record)?;
         }
@@ -118,6 +119,7 @@ impl<'a> Visit<'a> {
             name,
             epoch: record.epoch,
             record,
+            highest,
             key,
             after: &job.after,
         }))
@@ -146,6 +148,7 @@ impl<'a> Visit<'a> {
             Ended::WentBack => {
                 folder.record = self.begin_again(folder.name, &folder.record)?;
                 folder.epoch = folder.record.epoch;
+                folder.highest = None;
                 self.bring(folder)?
             }
             ended => ended,

@@ -17,7 +17,7 @@ use crate::fault::{Cause, Fault, Kind};
 use crate::means::Means;
 use crate::model::{Notify, Span};
 use crate::office::Office;
-use crate::state::{Incident, IncidentKind, IncidentName, Store};
+use crate::state::{Incident, IncidentKind, IncidentName, OutboxCounts, Store};
 use anyhow::Result;
 use decide::{Observed, Rules};
 use jiff::Timestamp;
@@ -76,16 +76,16 @@ pub fn join_refusals(seen: &mut [Seen]) {
 /// True if a look at the outbox may change an incident.
 pub fn may_change(store: &Store) -> Result<bool> {
     let is_of_outbox = |incident: &Incident| incident.name.kind == IncidentKind::Outbox;
-    Ok(outbox(store)?.is_some() || store.incidents()?.iter().any(is_of_outbox))
+    let (incidents, outbox) = store.incidents_and_outbox()?;
+    Ok(why_it_stays(&outbox).is_some() || incidents.iter().any(is_of_outbox))
 }
 
 /// Why mail does not leave the outbox, if it does not.
-fn outbox(store: &Store) -> Result<Option<String>> {
-    let counts = store.outbox_counts()?;
+fn why_it_stays(counts: &OutboxCounts) -> Option<String> {
     let age = counts.oldest.map_or(0, |at| now() - at);
     let is_late = counts.waiting > 0 && age > LONG_IN_OUTBOX;
     let fails = counts.unknown > 0 || counts.failed > 0 || is_late;
-    Ok(fails.then(|| words::outbox(&counts)))
+    fails.then(|| words::outbox(counts))
 }
 
 /// Watches what fails, and has people told of it.
@@ -110,8 +110,8 @@ impl<'a> Watch<'a> {
     pub fn after_run(&self, mut seen: Vec<Seen>, ping: bool) -> Result<Vec<Notice>> {
         let notify = self.office.notify();
         let heartbeat = notify.and_then(|n| n.heartbeat.as_ref()).filter(|_| ping);
-        let known = self.store.incidents()?;
-        let outbox = outbox(self.store)?;
+        let (known, outbox) = self.store.incidents_and_outbox()?;
+        let outbox = why_it_stays(&outbox);
         let is_quiet = known.is_empty() && outbox.is_none();
         let all_well = |s: &Seen| s.messages == 0 && matches!(s.end, End::Well | End::Passed);
         let mut notices = Vec::new();

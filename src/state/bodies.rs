@@ -3,7 +3,7 @@
 //!
 //! A body is there once its first part is: of one that is written part by part, that is the last.
 
-use super::db::{Db, Durable, Error, Sql, Tx, Value, values};
+use super::db::{Db, Durable, Error, Reader, Sql, Tx, Value, values};
 use super::failure;
 use crate::fault::{Fault, Kind};
 use crate::files;
@@ -126,18 +126,14 @@ impl Rows {
         const PART_OF: Sql =
             Sql::postgres("SELECT octets FROM body WHERE kind = ?1 AND id = ?2 AND part = ?3");
         let which = values![self.kind, name, number];
-        self.db
-            .read(|reader| reader.row(&PART_OF, &which, |row| row.get(0)))
-            .map_err(|e| failure::fault("read", self.db.place(), &e).into())
+        self.ask(|reader| reader.row(&PART_OF, &which, |row| row.get(0)))
     }
 
     /// Whether there is a body of this name.
     pub fn has(&self, name: &str) -> Result<bool> {
         const HAS: Sql =
             Sql::postgres("SELECT 1 FROM body WHERE kind = ?1 AND id = ?2 AND part = 0");
-        self.db
-            .read(|reader| reader.exists(&HAS, &values![self.kind, name]))
-            .map_err(|e| failure::fault("read", self.db.place(), &e).into())
+        self.ask(|reader| reader.exists(&HAS, &values![self.kind, name]))
     }
 
     /// Removes a body, if it is there.
@@ -152,23 +148,26 @@ impl Rows {
             "SELECT id, sum(octet_length(octets)), max(made_at) FROM body
              WHERE kind = ?1 GROUP BY id",
         );
-        self.db
-            .read(|reader| {
-                reader.rows(&ALL, &values![self.kind], |row| {
-                    let seconds = row.get::<i64>(2)?.unsigned_abs();
-                    Ok(Blob {
-                        name: row.get(0)?,
-                        size: row.get::<i64>(1)?.unsigned_abs(),
-                        at: UNIX_EPOCH + Duration::from_secs(seconds),
-                    })
+        self.ask(|reader| {
+            reader.rows(&ALL, &values![self.kind], |row| {
+                let seconds = row.get::<i64>(2)?.unsigned_abs();
+                Ok(Blob {
+                    name: row.get(0)?,
+                    size: row.get::<i64>(1)?.unsigned_abs(),
+                    at: UNIX_EPOCH + Duration::from_secs(seconds),
                 })
             })
-            .map_err(|e| failure::fault("read", self.db.place(), &e).into())
+        })
     }
 
     /// Where a person finds the body of this name.
     pub fn place(&self, name: &str) -> String {
         format!("{name} in table body of {}", self.db.place())
+    }
+
+    fn ask<T>(&self, work: impl FnMut(&Reader<'_>) -> Result<T, Error>) -> Result<T> {
+        let asked = self.db.read(work);
+        asked.map_err(|e| failure::fault("read", self.db.place(), &e).into())
     }
 
     fn write(&self, durable: Durable, sql: &Sql, values: &[Value<'_>]) -> Result<()> {

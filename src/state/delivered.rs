@@ -13,6 +13,22 @@ use crate::mail::RemoteId;
 use crate::model::AfterFetch;
 use anyhow::Result;
 
+/// What is next where messages are on record as delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// What is to be done with them on the server.
+    pub after: &'a AfterFetch,
+    /// Up to here (a UID), everything is accounted for once they are.
+    pub mark: Option<&'a str>,
+}
+
+impl<'a> Next<'a> {
+    /// With the mark where it is.
+    pub fn of(after: &'a AfterFetch) -> Next<'a> {
+        Next { after, mark: None }
+    }
+}
+
 /// Messages of one folder.
 struct Batch<'a> {
     folder: FolderId,
@@ -20,18 +36,19 @@ struct Batch<'a> {
     messages: &'a [(&'a RemoteId, Arrived<'a>)],
     settle: Option<String>,
     origin: &'a Origin<'a>,
+    mark: Option<&'a str>,
     now: i64,
 }
 
 impl Store {
-    /// Puts on record, durably, that these are delivered, and what is to be done on the server;
-    /// the folder's count and the history, of what is from `origin`, go with them.
+    /// Puts on record, durably, that these are delivered, and what is next; the folder's count and the
+    /// history, of what is from `origin`, go with them.
     pub fn delivered(
         &self,
         folder: FolderId,
         epoch: Epoch,
         messages: &[(&RemoteId, Arrived<'_>)],
-        after: &AfterFetch,
+        next: &Next<'_>,
         origin: &Origin<'_>,
         now: i64,
     ) -> Result<()> {
@@ -39,18 +56,37 @@ impl Store {
             folder,
             epoch,
             messages,
-            settle: (*after != AfterFetch::Keep).then(|| after.to_string()),
+            settle: (*next.after != AfterFetch::Keep).then(|| next.after.to_string()),
             origin,
+            mark: next.mark,
             now,
         };
-        self.fact(|tx| match tx.is_far() {
-            true => batch.put_at_once(tx),
-            false => batch.put(tx),
+        self.fact(|tx| {
+            match tx.is_far() {
+                true => batch.put_at_once(tx)?,
+                false => batch.put(tx)?,
+            }
+            batch.move_mark(tx)
         })
     }
 }
 
 impl Batch<'_> {
+    /// What is accounted for stays so within its epoch, whoever says it, and however late: another host
+    /// may have moved the mark further.
+    fn move_mark(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        const MARK: Sql = Sql::both(
+            "UPDATE folder SET mark = ?2
+             WHERE id = ?1 AND epoch = ?3
+               AND (mark IS NULL OR length(mark) < length(?2)
+                    OR (length(mark) = length(?2) AND mark < ?2))",
+        );
+        match self.mark {
+            Some(mark) => tx.later(&MARK, &values![self.folder, mark, self.epoch]),
+            None => Ok(()),
+        }
+    }
+
     fn put(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
         const DELIVERED: Sql = Sql::sqlite(
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
@@ -65,6 +101,7 @@ impl Batch<'_> {
             settle,
             origin,
             now,
+            ..
         } = self;
         let mut new = Vec::with_capacity(messages.len());
         for (remote, arrived) in *messages {
@@ -115,6 +152,7 @@ impl Batch<'_> {
             settle,
             origin,
             now,
+            ..
         } = self;
         let week = origin.recording.is_on().then(|| now.div_euclid(WEEK));
         let rows = messages.iter().map(|(remote, arrived)| {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{Days, Recording};
 use crate::state::engines_tests::{Engine, on_both};
-use crate::state::{About, FolderRecord, Lock, StagedRecord, Standing};
+use crate::state::{About, FolderRecord, Lock, StagedRecord, Standing, uidvalidity};
 use std::collections::HashSet;
 
 /// More than one statement takes.
@@ -69,7 +69,7 @@ impl<'e> Desk<'e> {
             .collect();
         let FolderRecord { id, epoch, .. } = self.folder;
         self.store
-            .delivered(id, epoch, &all, &AfterFetch::Seen, origin, now)
+            .delivered(id, epoch, &all, &Next::of(&AfterFetch::Seen), origin, now)
             .unwrap();
     }
 
@@ -159,6 +159,40 @@ fn one_that_comes_twice_in_a_batch_is_one() {
         let standing = [Some(Standing::Delivered), Some(Standing::Pending), None];
         assert_eq!(desk.standing(&ids), standing, "{engine}");
         assert_eq!(desk.number("SELECT count(*) FROM history"), 2, "{engine}");
+    });
+}
+
+/// What is accounted for stays so: it is never taken back, and holds in its epoch alone.
+#[test]
+fn the_mark_goes_with_them() {
+    on_both(|engine| {
+        let store = engine.open();
+        let open = |uidvalidity| {
+            let opened = store.open_folder(&Lock::FREE, "u@x.example", "INBOX", uidvalidity, None);
+            opened.unwrap()
+        };
+        let folder = open(7);
+        let moved = |mark| {
+            let next = Next {
+                mark: Some(mark),
+                ..Next::of(&AfterFetch::Keep)
+            };
+            let done = store.delivered(folder.id, folder.epoch, &[], &next, &ORIGIN, 1);
+            done.unwrap();
+            open(uidvalidity(folder.epoch)).mark
+        };
+        for (mark, expected) in [("9", "9"), ("10", "10"), ("9", "10"), ("100", "100")] {
+            assert_eq!(moved(mark).as_deref(), Some(expected), "{engine}: {mark}");
+        }
+        let renumbered = open(8);
+        let done = Next {
+            mark: Some("101"),
+            ..Next::of(&AfterFetch::Keep)
+        };
+        store
+            .delivered(folder.id, folder.epoch, &[], &done, &ORIGIN, 1)
+            .unwrap();
+        assert_eq!((renumbered.mark, open(8).mark), (None, None), "{engine}");
     });
 }
 

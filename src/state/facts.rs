@@ -1,7 +1,7 @@
 //! Where the state is and what it holds, for people and monitors.
 
 use super::Store;
-use super::db::{At, Sql};
+use super::db::{At, Sql, Value};
 use super::schema;
 use anyhow::Result;
 
@@ -60,18 +60,26 @@ impl Store {
             At::Server(place) => ("PostgreSQL", place.to_string()),
         };
         self.read(|reader| {
-            let number = |sql: &Sql| reader.only_row(sql, &[], |row| row.get::<i64>(0));
-            let mut counts = Vec::new();
-            for (name, sql) in COUNTS {
-                counts.push((*name, number(sql)?.unsigned_abs()));
-            }
+            let counts = COUNTS.iter().map(|(_, sql)| sql);
+            let asked: Vec<(&Sql<'_>, &[Value<'_>])> = [&VERSION, &SIZE]
+                .into_iter()
+                .chain(counts)
+                .map(|sql| (sql, &[][..]))
+                .collect();
+            let mut numbers = vec![0; asked.len()];
+            reader.all(&asked, &mut |number, row| {
+                numbers[number] = row.get::<i64>(0)?;
+                Ok(())
+            })?;
+            let names = COUNTS.iter().map(|(name, _)| *name);
+            let counts = names.zip(numbers[2..].iter().map(|number| number.unsigned_abs()));
             Ok(Facts {
                 database,
                 place: place.clone(),
-                version: number(&VERSION)?,
+                version: numbers[0],
                 id: self.identity.clone(),
-                size: number(&SIZE)?.unsigned_abs(),
-                counts,
+                size: numbers[1].unsigned_abs(),
+                counts: counts.collect(),
             })
         })
     }

@@ -102,8 +102,7 @@ impl Store {
             "UPDATE message SET present = 0
              WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0",
         );
-        self.intend_in_passing(lock, |tx| tx.run(&LEAVE, &values![folder, epoch]))
-            .map(drop)
+        self.intend_in_passing(lock, |tx| tx.later(&LEAVE, &values![folder, epoch]))
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While

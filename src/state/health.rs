@@ -145,31 +145,29 @@ impl Store {
         let whose = values![&list];
         self.read(|reader| {
             let mut all: HashMap<String, Health> = HashMap::new();
-            let mut of_each = |sql: &Sql, note: fn(&Row<'_>, &mut Health) -> Result<(), Error>| {
-                reader.rows::<(), ()>(sql, &whose, |row| {
-                    note(row, all.entry(row.get(0)?).or_default())
-                })
-            };
-            of_each(&RUNS, |row, health| {
-                health.last_success = row.get(1)?;
-                health.last_error = row.get::<Option<i64>>(2)?.zip(row.get(3)?);
-                health.took = row.get(4)?;
-                Ok(())
-            })?;
-            of_each(&DELIVERED, |row, health| {
-                health.delivered = count(row, 1)?;
-                health.last_message = row.get(2)?;
-                Ok(())
-            })?;
-            of_each(&OPEN, |row, health| {
-                health.backlog = count(row, 1)?;
-                health.quarantined = count(row, 2)?;
-                Ok(())
-            })?;
-            of_each(&UNSETTLED, |row, health| {
-                health.unsettled = count(row, 1)?;
-                let reason: Option<String> = row.get(3)?;
-                health.refused = Some(count(row, 2)?).zip(reason);
+            let asked = [&RUNS, &DELIVERED, &OPEN, &UNSETTLED].map(|sql| (sql, &whose[..]));
+            reader.all(&asked, &mut |number, row| {
+                let health = all.entry(row.get(0)?).or_default();
+                match number {
+                    0 => {
+                        health.last_success = row.get(1)?;
+                        health.last_error = row.get::<Option<i64>>(2)?.zip(row.get(3)?);
+                        health.took = row.get(4)?;
+                    }
+                    1 => {
+                        health.delivered = count(row, 1)?;
+                        health.last_message = row.get(2)?;
+                    }
+                    2 => {
+                        health.backlog = count(row, 1)?;
+                        health.quarantined = count(row, 2)?;
+                    }
+                    _ => {
+                        health.unsettled = count(row, 1)?;
+                        let reason: Option<String> = row.get(3)?;
+                        health.refused = Some(count(row, 2)?).zip(reason);
+                    }
+                }
                 Ok(())
             })?;
             Ok(all)

@@ -450,12 +450,8 @@ impl Store {
     }
 
     /// Forgets what is older than is kept: a bounded number of rows.
-    pub fn forget_history(&self, recording: Recording, now: i64) -> Result<()> {
-        const ANY: Sql = Sql::both("SELECT 1 FROM history WHERE at < ?1 LIMIT 1");
+    pub(super) fn forget_history(&self, recording: Recording, now: i64) -> Result<()> {
         let before = recording.start(now);
-        if !self.read(|reader| reader.exists(&ANY, &values![before]))? {
-            return Ok(());
-        }
         for _ in 0..ROUNDS {
             let forgotten = self.transaction_in_passing(|tx| forget(tx, before, AT_ONCE))?;
             if forgotten < AT_ONCE {
@@ -465,6 +461,9 @@ impl Store {
         Ok(())
     }
 }
+
+/// Whether there is a row that [`Store::forget_history`] forgets.
+pub(super) const ANY_OLD: Sql = Sql::both("SELECT 1 FROM history WHERE at < ?1 LIMIT 1");
 
 fn forget(tx: &mut Tx<'_>, before: i64, most: u64) -> Result<u64, Error> {
     const FORGET: Sql = Sql::both(

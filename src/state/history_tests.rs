@@ -5,7 +5,7 @@ use crate::mail::RemoteId;
 use crate::model::{AfterFetch, Days};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
-use crate::state::{Lock, StagedRecord};
+use crate::state::{Lock, Next, StagedRecord};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,7 +48,7 @@ pub(in crate::state) fn receive_one(
             folder.id,
             folder.epoch,
             &[(&remote, arrived)],
-            &AfterFetch::Keep,
+            &Next::of(&AfterFetch::Keep),
             origin,
             at,
         )
@@ -215,7 +215,7 @@ fn what_is_old_is_forgotten_step_by_step() {
             desk.receive("support", "anna@x.example", age, at);
         }
         desk.send(&["a@x.example"], now - 500 * 86_400);
-        desk.store.forget_history(RECORDING, now).unwrap();
+        desk.store.tidy(RECORDING, now).unwrap();
         let days: Vec<i64> = desk
             .found(&about(What::All))
             .iter()
@@ -229,7 +229,7 @@ fn what_is_old_is_forgotten_step_by_step() {
             days: Days(0),
             ..RECORDING
         };
-        desk.store.forget_history(none, now).unwrap();
+        desk.store.tidy(none, now).unwrap();
         assert_eq!(desk.found(&about(What::All)), [0; 0]);
     });
 }
@@ -258,7 +258,7 @@ fn no_question_reads_the_whole_history() {
     let desk = Desk::new(&engine);
     desk.receive("support", "anna@x.example", 1, 1);
     desk.send(&["a@x.example"], 2);
-    desk.store.forget_history(RECORDING, 1_800_000_000).unwrap();
+    desk.store.tidy(RECORDING, 1_800_000_000).unwrap();
     desk.receive("support", "anna@x.example", 1, 1);
     for what in [What::All, What::Exactly("a@x.example"), What::Text("x")] {
         desk.ask(&about(what));

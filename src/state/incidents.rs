@@ -4,6 +4,7 @@ use super::Store;
 use super::counters::{self, Counter};
 use super::db;
 use super::db::{Row, Sql, Tx, values};
+use super::outbox::{self, OutboxCounts};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -113,9 +114,23 @@ const ALL: Sql = Sql::both(
 );
 
 impl Store {
-    /// All incidents, also those of which nobody has been told yet.
-    pub fn incidents(&self) -> Result<Vec<Incident>> {
-        self.read(|reader| reader.rows(&ALL, &[], incident))
+    /// All incidents, also those of which nobody has been told yet; and what the outbox holds, which
+    /// is one where it does not leave.
+    pub fn incidents_and_outbox(&self) -> Result<(Vec<Incident>, OutboxCounts)> {
+        self.read(|reader| {
+            let (mut incidents, mut counts) = (Vec::new(), OutboxCounts::default());
+            reader.all(
+                &[(&ALL, &[]), (&outbox::COUNTS, &[])],
+                &mut |number, row| {
+                    match number {
+                        0 => incidents.push(incident(row)?),
+                        _ => counts = outbox::counts(row)?,
+                    }
+                    Ok(())
+                },
+            )?;
+            Ok((incidents, counts))
+        })
     }
 
     /// Has `work` change the incidents, which nobody else does meanwhile. This is not waited for:
@@ -150,7 +165,7 @@ fn put(tx: &mut Tx<'_>, before: &[Incident], after: &[Incident]) -> Result<(), d
     let gone = before
         .iter()
         .filter(|old| !after.iter().any(|new| new.name == old.name));
-    tx.many(
+    tx.many_later(
         &REMOVE,
         gone.map(|old| values![old.name.kind.name(), &old.name.subject]),
     )?;
@@ -168,7 +183,7 @@ fn put(tx: &mut Tx<'_>, before: &[Incident], after: &[Incident]) -> Result<(), d
             &new.reason,
             &mailboxes,
         ];
-        tx.run(&PUT, &row)?;
+        tx.later(&PUT, &row)?;
     }
     Ok(())
 }
@@ -219,11 +234,12 @@ mod tests {
             ..one.clone()
         };
         let store = Store::open(folder.path()).unwrap();
+        let all = || store.incidents_and_outbox().unwrap().0;
         let both = vec![other.clone(), one.clone()];
         store
             .change_incidents(|all| all.extend(both.clone()))
             .unwrap();
-        assert_eq!(store.incidents().unwrap(), both);
+        assert_eq!(all(), both);
         other.reason = "another".into();
         statements::taken();
         store
@@ -234,9 +250,9 @@ mod tests {
             4,
             "count, read, removals, the one row"
         );
-        assert_eq!(store.incidents().unwrap(), [other, one.clone()]);
+        assert_eq!(all(), [other, one.clone()]);
         store.change_incidents(|all| all.remove(0)).unwrap();
-        assert_eq!(store.incidents().unwrap(), [one]);
+        assert_eq!(all(), [one]);
     }
 
     /// Whoever gets notices tells incidents apart by it.

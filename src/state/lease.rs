@@ -152,7 +152,7 @@ impl Leases {
     /// Makes the row of a lease that was never claimed. Alone, so that nobody waits for the end of a
     /// transaction that has just made it.
     fn know(&self, name: &str) -> Result<()> {
-        let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![name]);
+        let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![name, ""]);
         write(&self.0.db, Durable::Now, know)
     }
 
@@ -168,10 +168,17 @@ impl Leases {
             // One whose answer was lost may be this process's.
             let again = tx.is_repeat() && !held.leases().contains_key(name);
             held.sign(tx)?;
-            match held.claim(tx, &one, again)? {
-                Some(ours) => Ok(Ok(ours)),
-                None => holder(tx, name).map(Err),
-            }
+            held.end_sessions(tx, &one)?;
+            let (claims, of) = (held.claims(&one, again, None, 1), values![name]);
+            let (mut mine, mut theirs) = (None, None);
+            tx.last(&[(&CLAIM, &claims), (&HOLDER, &of)], &mut |number, row| {
+                match number {
+                    0 => mine = Some(ours(row)?),
+                    _ => theirs = Some(holder(row)?),
+                }
+                Ok(())
+            })?;
+            Ok(mine.ok_or(theirs))
         })?;
         held.has_signed();
         Ok(match claimed {
@@ -210,14 +217,6 @@ impl Leases {
         Ok(number.is_some_and(|number| number > claim.number))
     }
 
-    /// Forgets leases and runs of long ago.
-    pub fn tidy(&self) -> Result<()> {
-        write(&self.0.db, Durable::InPassing, |tx| {
-            tx.later(&TIDY_LEASES, &[])?;
-            tx.later(&TIDY_RUNS, &[])
-        })
-    }
-
     /// Renews all that is held; `db` is the heartbeat's own.
     pub fn renew(&self, db: &Db) -> Result<()> {
         let held = &self.0;
@@ -232,7 +231,14 @@ impl Leases {
             sent = Moment::now();
             tx.later(&SEEN, &values![&held.run.id])?;
             let values = values![&held.run.id, millis(held.period), &fences];
-            tx.rows(&RENEW, &values, |row| Ok((row.get(0)?, row.get(1)?)))
+            let mut renewed = Vec::new();
+            // With the commit: were that cut off, the leases would be locked, and nobody could claim
+            // them once they are over.
+            tx.last(&[(&RENEW, &values)], &mut |_, row| {
+                renewed.push((row.get(0)?, row.get(1)?));
+                Ok(())
+            })?;
+            Ok(renewed)
         })?;
         if let Some((_, time)) = renewed.last() {
             held.measured(*time, sent);
@@ -358,12 +364,6 @@ impl Held {
         }
     }
 
-    /// Claims a lease if it is free; `again`: also if this process has it already.
-    fn claim(&self, tx: &mut Tx<'_>, name: &Names<'_>, again: bool) -> Result<Option<Ours>, Error> {
-        self.end_sessions(tx, name)?;
-        tx.row(&CLAIM, &self.claims(name, again, None, 1), ours)
-    }
-
     /// Ends what holders that vanished are still at.
     fn end_sessions(&self, tx: &mut Tx<'_>, names: &Names<'_>) -> Result<(), Error> {
         let Names { text, separator } = *names;
@@ -472,12 +472,14 @@ impl Drop for Lease {
         let is_good = self.is_good();
         self.forget();
         if is_good {
-            let values = values![&self.fence.name, self.fence.number];
-            let sql = match self.fence.name.starts_with(LockName::OF_A_MESSAGE) {
-                true => &REMOVE,
-                false => &RELEASE,
+            let Fence { name, number } = &self.fence;
+            let release = |tx: &mut Tx<'_>| match name.starts_with(LockName::OF_A_MESSAGE) {
+                true => tx.later(&REMOVE, &values![name, *number]),
+                false => {
+                    let row = values![name, *number, true, None::<i64>];
+                    tx.many_later(&RELEASE, std::iter::once(row))
+                }
             };
-            let release = |tx: &mut Tx<'_>| tx.later(sql, &values);
             let _ = write(&self.held.db, Durable::InPassing, release);
         }
     }
@@ -498,19 +500,22 @@ fn write<T>(
     done.map_err(|e| failure::fault("write", db.place(), &e).into())
 }
 
+/// Forgets leases and runs of long ago.
+pub fn tidy(tx: &mut Tx<'_>) -> Result<(), Error> {
+    tx.later(&TIDY_LEASES, &[])?;
+    tx.later(&TIDY_RUNS, &[])
+}
+
 /// Who held a lease last; true where it is over.
-fn holder(tx: &Tx<'_>, name: &str) -> Result<Option<(Holder, bool)>, Error> {
-    let holder = |row: &Row<'_>| {
-        let holder = Holder {
-            host: row.get(0)?,
-            pid: row.get(1)?,
-            since: row
-                .get::<Option<i64>>(2)?
-                .and_then(|since| jiff::Timestamp::from_second(since).ok()),
-        };
-        Ok((holder, row.get(3)?))
+fn holder(row: &Row<'_>) -> Result<(Holder, bool), Error> {
+    let holder = Holder {
+        host: row.get(0)?,
+        pid: row.get(1)?,
+        since: row
+            .get::<Option<i64>>(2)?
+            .and_then(|since| jiff::Timestamp::from_second(since).ok()),
     };
-    tx.row(&HOLDER, &values![name], holder)
+    Ok((holder, row.get(3)?))
 }
 
 fn millis(time: Duration) -> i64 {
@@ -530,8 +535,14 @@ const RUN: Sql = Sql::postgres(
 
 const SEEN: Sql = Sql::postgres("UPDATE run SET seen = clock_timestamp() WHERE id = ?1");
 
+/// Makes the rows of those that were never claimed; each process in the same order, so that none
+/// waits for one that waits for it.
 const KNOW: Sql = Sql::postgres(
-    "INSERT INTO lease (name, fence, until) VALUES (?1, 0, '-infinity')
+    "INSERT INTO lease (name, fence, until)
+     SELECT wanted.name, 0, '-infinity'
+     FROM unnest(string_to_array(?1, ?2)) AS wanted (name)
+     WHERE NOT EXISTS (SELECT 1 FROM lease WHERE lease.name = wanted.name)
+     ORDER BY wanted.name
      ON CONFLICT (name) DO NOTHING",
 );
 
@@ -598,8 +609,18 @@ const TIDY_RUNS: Sql = Sql::postgres(
        AND id NOT IN (SELECT holder FROM lease WHERE holder IS NOT NULL)",
 );
 
+/// Lets others have leases at once; that of a mailbox which was not visited is as if it had not been
+/// claimed.
 const RELEASE: Sql = Sql::postgres(
-    "UPDATE lease SET holder = NULL, until = '-infinity' WHERE name = ?1 AND fence = ?2",
+    "UPDATE lease SET holder = NULL, until = '-infinity',
+            claimed_at = CASE WHEN own.was_visited <> 0 THEN lease.claimed_at
+                              ELSE to_timestamp(own.before / 1000000.0) END
+     FROM (SELECT lease.name, r.was_visited, r.before
+           FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[])
+                AS r (name, fence, was_visited, before)
+           JOIN lease ON lease.name = r.name AND lease.fence = r.fence
+           ORDER BY lease.name FOR UPDATE OF lease) own
+     WHERE lease.name = own.name",
 );
 
 const NUMBER: Sql = Sql::postgres("SELECT fence FROM lease WHERE name = ?1");

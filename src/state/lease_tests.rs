@@ -7,7 +7,7 @@ use crate::mail::RemoteId;
 use crate::model::{Days, Recording};
 use crate::state::engines_tests::Engine;
 use crate::state::lock::{Locks, Shared};
-use crate::state::{About, Arrived, Lock, LockName, Moment, Origin, StagedRecord, Store};
+use crate::state::{About, Arrived, Lock, LockName, Moment, Next, Origin, StagedRecord, Store};
 use std::process::Stdio;
 
 const ORIGIN: Origin<'_> = Origin {
@@ -112,7 +112,7 @@ fn intentions_are_fenced_and_facts_are_not() {
     let open = "SELECT count(*) FROM message WHERE state = 'staged'";
     assert_eq!(engine.number(open), Some(1));
     let id = RemoteId::from(1);
-    let delivered = |store: &Store| {
+    let delivered = |store: &Store, mark: &str| {
         let about = About::default();
         let arrived = Arrived {
             about: &about,
@@ -125,21 +125,31 @@ fn intentions_are_fenced_and_facts_are_not() {
             folder.id,
             folder.epoch,
             &[(&id, arrived)],
-            &keep,
+            &Next {
+                after: &keep,
+                mark: Some(mark),
+            },
             &ORIGIN,
             2,
         )
     };
-    delivered(&a).unwrap();
+    let mark = "SELECT mark::bigint FROM folder";
+    delivered(&a, "9").unwrap();
     assert_eq!(engine.number(open), Some(0));
+    assert_eq!(engine.number(mark), Some(9), "it is accounted for");
     stage(&b, &taken, 1).unwrap();
     assert_eq!(
         engine.number(open),
         Some(0),
         "what is delivered is not about to be"
     );
-    delivered(&b).unwrap();
+    delivered(&b, "12").unwrap();
+    delivered(&a, "10").unwrap();
+    assert_eq!(engine.number(mark), Some(12), "it does not go back");
     assert_eq!(engine.number("SELECT delivered FROM folder"), Some(1));
+    b.open_folder(&taken, "a@x", "INBOX", 8, None).unwrap();
+    delivered(&a, "13").unwrap();
+    assert_eq!(engine.number(mark), None, "UIDs mean other messages now");
 }
 
 /// A lease that is over, and that nobody else has claimed, refuses as well.

@@ -6,7 +6,7 @@
 
 use super::db::{Error, Reader, Row, Sql, Tx, Value, values};
 use super::history::{self, About};
-use super::{Lock, Locks, Store};
+use super::{Lock, Store};
 use crate::digest::sha256;
 use crate::mail::RemoteId;
 use crate::model::AfterFetch;
@@ -416,8 +416,7 @@ impl Store {
     /// Puts on record what is there before fetching begins (again), until all of it is skipped.
     pub fn set_start(&self, lock: &Lock, folder: FolderId, start: &str) -> Result<()> {
         const START: Sql = Sql::both("UPDATE folder SET start = ?2 WHERE id = ?1");
-        self.intend(lock, |tx| tx.run(&START, &values![folder, start]))
-            .map(drop)
+        self.intend(lock, |tx| tx.later(&START, &values![folder, start]))
     }
 
     /// All that was there before fetching began is on record as skipped; with a mark, up to which
@@ -425,8 +424,7 @@ impl Store {
     pub fn started(&self, lock: &Lock, folder: FolderId, mark: Option<&str>) -> Result<()> {
         const STARTED: Sql =
             Sql::both("UPDATE folder SET start = NULL, mark = coalesce(?2, mark) WHERE id = ?1");
-        self.intend(lock, |tx| tx.run(&STARTED, &values![folder, mark]))
-            .map(drop)
+        self.intend(lock, |tx| tx.later(&STARTED, &values![folder, mark]))
     }
 
     /// Puts on record that these are skipped, unless they are dealt with; gives their number. This
@@ -786,20 +784,7 @@ impl Store {
     /// another, by which a message may be put back, a digest stays. How many there were stays, too.
     /// That at the folder's mark is never forgotten: where it is seen in the folder again, UIDs
     /// went back.
-    pub fn forget_left(&self, now: i64) -> Result<()> {
-        // PostgreSQL has an id as ten digits.
-        const ANY: Sql = Sql::two(
-            "SELECT 1 FROM message m
-             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
-               AND NOT EXISTS (SELECT 1 FROM folder f
-                               WHERE f.id = m.folder AND f.epoch = m.epoch
-                                 AND f.mark = CAST(m.remote AS TEXT)) LIMIT 1",
-            "SELECT 1 FROM message m
-             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
-               AND NOT EXISTS (SELECT 1 FROM folder f
-                               WHERE f.id = m.folder AND f.epoch = m.epoch
-                                 AND m.remote = lpad(f.mark, 10, '0')) LIMIT 1",
-        );
+    pub(super) fn forget_left(&self, now: i64) -> Result<()> {
         // So many at once that no other process waits long.
         const FORGET: Sql = Sql::two(
             "DELETE FROM message
@@ -822,17 +807,10 @@ impl Store {
             "INSERT INTO forgotten_id (folder, digest)
              SELECT * FROM unnest(?1::bigint[], ?2::bigint[]) ON CONFLICT DO NOTHING",
         );
-        if let Locks::Leases(leases) = &self.locks {
-            leases.tidy()?;
-        }
-        let before = now - REMEMBERED;
-        if !self.read(|reader| reader.exists(&ANY, &values![before]))? {
-            return Ok(());
-        }
         self.transaction_in_passing(|tx| {
-            let left: Vec<(FolderId, RemoteId)> = tx.rows(&FORGET, &values![before], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            let before = values![left_before(now)];
+            let left: Vec<(FolderId, RemoteId)> =
+                tx.rows(&FORGET, &before, |row| Ok((row.get(0)?, row.get(1)?)))?;
             let kept = left.iter().filter(|(_, id)| !id.ascends());
             tx.many_later(
                 &KEEP,
@@ -959,6 +937,25 @@ pub(super) fn take_row(
 /// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of
 /// people, and recognises mail that a restored mailbox brings back.
 const REMEMBERED: i64 = 90 * 86_400;
+
+/// Until when a message must have left to be forgotten now.
+pub(super) fn left_before(now: i64) -> i64 {
+    now - REMEMBERED
+}
+
+/// Whether there is a message that [`Store::forget_left`] forgets. PostgreSQL has an id as ten digits.
+pub(super) const ANY_LEFT: Sql = Sql::two(
+    "SELECT 1 FROM message m
+     WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+       AND NOT EXISTS (SELECT 1 FROM folder f
+                       WHERE f.id = m.folder AND f.epoch = m.epoch
+                         AND f.mark = CAST(m.remote AS TEXT)) LIMIT 1",
+    "SELECT 1 FROM message m
+     WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+       AND NOT EXISTS (SELECT 1 FROM folder f
+                       WHERE f.id = m.folder AND f.epoch = m.epoch
+                         AND m.remote = lpad(f.mark, 10, '0')) LIMIT 1",
+);
 
 /// What stays of an id that is a text: 64 bits tell millions of them apart.
 fn id_digest(id: &RemoteId) -> i64 {

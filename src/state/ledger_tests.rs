@@ -5,7 +5,7 @@ use crate::model::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
 use crate::state::former::RECEIVED_ALIKE;
-use crate::state::{Arrived, Origin};
+use crate::state::{Arrived, Next, Origin};
 use crate::state::{Health, Ran};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -134,7 +134,14 @@ impl Desk<'_> {
             let about = About::default();
             let ids: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
             self.store
-                .delivered(self.folder, self.epoch, &ids, after, &ORIGIN, self.now)
+                .delivered(
+                    self.folder,
+                    self.epoch,
+                    &ids,
+                    &Next::of(after),
+                    &ORIGIN,
+                    self.now,
+                )
                 .unwrap();
         }
         if self.count("state = 'delivered'") > before {
@@ -314,7 +321,7 @@ impl Desk<'_> {
             Event::Later(days) => self.now += days * DAY,
             Event::Forgotten => {
                 let before = self.count("state = 'delivered'");
-                store.forget_left(now).unwrap();
+                store.tidy(ORIGIN.recording, now).unwrap();
                 self.forgotten += before - self.count("state = 'delivered'");
             }
             Event::Killed => self.store = self.engine.open(),
@@ -605,7 +612,14 @@ fn deliver(desk: &Desk<'_>, ids: &[RemoteId]) {
     let about = About::default();
     let arrived: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
     desk.store
-        .delivered(desk.folder, 1, &arrived, &AfterFetch::Seen, &ORIGIN, 0)
+        .delivered(
+            desk.folder,
+            1,
+            &arrived,
+            &Next::of(&AfterFetch::Seen),
+            &ORIGIN,
+            0,
+        )
         .unwrap();
 }
 
@@ -681,14 +695,14 @@ fn the_row_at_the_mark_is_not_forgotten() {
         store.settled(folder, 1, &ids, true).unwrap();
         store.set_mark(&Lock::FREE, folder, "9").unwrap();
         for _ in 0..2 {
-            store.forget_left(100 * DAY).unwrap();
+            store.tidy(ORIGIN.recording, 100 * DAY).unwrap();
             let record = store.folder_record(ADDRESS, "INBOX", 1).unwrap().unwrap();
             assert!(store.has_left(&record, &ids[2]).unwrap());
             assert_eq!(desk.count("present = 0"), 1);
         }
         // The mark has moved on.
         store.set_mark(&Lock::FREE, folder, "10").unwrap();
-        store.forget_left(100 * DAY).unwrap();
+        store.tidy(ORIGIN.recording, 100 * DAY).unwrap();
         assert_eq!(desk.count("present = 0"), 0);
     });
 }

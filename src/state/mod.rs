@@ -41,11 +41,12 @@ mod schema;
 mod seal;
 #[cfg(test)]
 mod statements_tests;
+mod tidy;
 mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
+pub use tokens::{Failure as SignInFailure, KeptToken, TokenPlaces, TokenRow, Trace};
 
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;
@@ -53,6 +54,7 @@ pub use checkup::Checkup;
 pub use counters::Counter;
 pub use days::{DayCounts, MOST_DAYS};
 pub use db::postgres::{Place, Wish};
+pub use delivered::Next;
 pub use facts::Facts;
 pub use health::{Health, Ran};
 pub use history::{
@@ -83,7 +85,7 @@ use crate::model::Secrets;
 use anyhow::Result;
 use bodies::Rows;
 use card::Cards;
-use db::{At, Db, Durable, Fence, Reader, Tx};
+use db::{At, Db, Durable, Reader, Tx};
 use lease::{Leases, Run};
 use lock::{Files, Locks, Shared};
 use places::Places;
@@ -316,11 +318,7 @@ impl Store {
         lock: &Lock,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let written = self.write(Durable::Now, lock.fence(), work);
-        if let Err(err) = &written {
-            lock.heed(err);
-        }
-        written
+        self.write(Durable::Now, Some(lock), work)
     }
 
     /// The same, which does not wait for the disk.
@@ -329,11 +327,7 @@ impl Store {
         lock: &Lock,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let written = self.write(Durable::InPassing, lock.fence(), work);
-        if let Err(err) = &written {
-            lock.heed(err);
-        }
-        written
+        self.write(Durable::InPassing, Some(lock), work)
     }
 
     /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
@@ -368,11 +362,15 @@ impl Store {
     fn write<T>(
         &self,
         durable: Durable,
-        fence: Option<&Fence>,
+        lock: Option<&Lock>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let done = self.db.write(durable, fence, work);
-        done.map_err(|e| self.fault("write", &e))
+        let done = self.db.write(durable, lock.and_then(Lock::fence), work);
+        let written = done.map_err(|e| self.fault("write", &e));
+        if let (Err(err), Some(lock)) = (&written, lock) {
+            lock.heed(err);
+        }
+        written
     }
 
     fn fault(&self, verb: &str, err: &db::Error) -> anyhow::Error {

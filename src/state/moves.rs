@@ -83,14 +83,13 @@ pub fn put(tx: &mut Tx<'_>, the_move: &Move) -> Result<(), Error> {
         version,
     } = the_move;
     let now = jiff::Timestamp::now().as_second();
-    tx.run(&PUT, &values![id, stage.word(), place, *version, now])
-        .map(drop)
+    tx.later(&PUT, &values![id, stage.word(), place, *version, now])
 }
 
 /// Takes a move off the record.
 pub fn remove(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     const REMOVE: Sql = Sql::both("DELETE FROM migration WHERE id = ?1");
-    tx.run(&REMOVE, &values![id]).map(drop)
+    tx.later(&REMOVE, &values![id])
 }
 
 /// The error of a state that says of itself that it must not be used.
@@ -117,5 +116,5 @@ pub fn words(at: At<'_>) -> String {
 /// Takes moves off the record that were to come here and were not completed.
 pub fn remove_coming(tx: &mut Tx<'_>) -> Result<(), Error> {
     const REMOVE: Sql = Sql::both("DELETE FROM migration WHERE stage = 'coming'");
-    tx.run(&REMOVE, &[]).map(drop)
+    tx.later(&REMOVE, &[])
 }

@@ -328,27 +328,25 @@ impl Store {
             })
         })
     }
+}
 
-    pub fn outbox_counts(&self) -> Result<OutboxCounts> {
-        const COUNTS: Sql = Sql::both(
-            "SELECT count(*) FILTER (WHERE state = 'waiting' OR state = 'sending'),
-                    count(*) FILTER (WHERE state = 'unknown'),
-                    count(*) FILTER (WHERE state = 'failed'),
-                    min(kept_at)
-             FROM outbox",
-        );
-        self.read(|reader| {
-            reader.only_row(&COUNTS, &[], |row| {
-                let count = |column| row.get(column).map(i64::unsigned_abs);
-                Ok(OutboxCounts {
-                    waiting: count(0)?,
-                    unknown: count(1)?,
-                    failed: count(2)?,
-                    oldest: row.get(3)?,
-                })
-            })
-        })
-    }
+/// A statement that [`counts`] reads the row of.
+pub(super) const COUNTS: Sql = Sql::both(
+    "SELECT count(*) FILTER (WHERE state = 'waiting' OR state = 'sending'),
+            count(*) FILTER (WHERE state = 'unknown'),
+            count(*) FILTER (WHERE state = 'failed'),
+            min(kept_at)
+     FROM outbox",
+);
+
+pub(super) fn counts(row: &Row<'_>) -> Result<OutboxCounts, Error> {
+    let count = |column| row.get(column).map(i64::unsigned_abs);
+    Ok(OutboxCounts {
+        waiting: count(0)?,
+        unknown: count(1)?,
+        failed: count(2)?,
+        oldest: row.get(3)?,
+    })
 }
 
 #[cfg(test)]

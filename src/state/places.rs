@@ -118,7 +118,7 @@ impl Store {
         );
         let path = folder.to_string_lossy();
         let row: [Value<'_>; 3] = values![&*path, id, host];
-        self.transaction(|tx| tx.run(&KEEP, &row))?;
+        self.transaction(|tx| tx.later(&KEEP, &row))?;
         self.place(folder)?
             .ok_or_else(|| self.spoilt("the mark of a folder", &"it is missing").into())
     }

@@ -109,10 +109,7 @@ impl Store {
              ON CONFLICT (key) DO UPDATE SET record = ?2",
         );
         let record = serde_json::to_string(rotation)?;
-        self.transaction(|tx| {
-            tx.run(&SET, &values![&key.text(), &record])?;
-            Ok(())
-        })
+        self.transaction(|tx| tx.later(&SET, &values![&key.text(), &record]))
     }
 
     /// Takes a renewal from the record that changed nothing; `before` is what was there.
@@ -120,10 +117,7 @@ impl Store {
         const REMOVE: Sql = Sql::both("DELETE FROM rotation WHERE key = ?1");
         match before {
             Some(before) => self.set_rotation(key, before),
-            None => self.transaction(|tx| {
-                tx.run(&REMOVE, &values![&key.text()])?;
-                Ok(())
-            }),
+            None => self.transaction(|tx| tx.later(&REMOVE, &values![&key.text()])),
         }
     }
 

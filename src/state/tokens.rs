@@ -1,8 +1,7 @@
 //! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
 //! process ask for a token while the others wait for its answer.
 
-use super::counters::{self, Counter};
-use super::db::{Error, Row, Sql, values};
+use super::db::{Error, Row, Sql, Value, values};
 use super::{Lock, LockName, Store, TokenKey, WaitName};
 use crate::digest::hex;
 use crate::fault::{Cause, Fault, Kind};
@@ -48,15 +47,24 @@ pub struct Failure {
     pub fault: Fault,
 }
 
-/// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
-#[derive(Debug)]
-pub struct SignInLock(Lock);
+/// What is on record of a token that is not at hand, for whoever is about to ask for one.
+#[derive(Debug, Default)]
+pub struct SignInRecord {
+    /// The one that is kept, which another process may just have got.
+    pub token: Option<TokenRow>,
+    /// The subject's last sign-in, if it failed.
+    pub failure: Option<Failure>,
+    /// Until when the token endpoint asked this client to wait, and why.
+    pub wait: Option<(SystemTime, String)>,
+}
 
-impl SignInLock {
-    /// See [`Lock::check`].
-    pub fn check(&self) -> Result<()> {
-        self.0.check()
-    }
+/// Where tokens are kept.
+#[derive(Debug, Default)]
+pub struct TokenPlaces {
+    /// Those whose secrets are in the database, where that was asked.
+    pub here: Vec<TokenKey>,
+    /// Where the others may be, the newest first.
+    pub outside: Vec<(TokenKey, Trace)>,
 }
 
 /// What a token of this key is sealed for, in the state that has this id.
@@ -70,21 +78,86 @@ impl Store {
     /// # Errors
     /// Also `Config` where it is sealed and cannot be opened.
     pub fn token(&self, key: &TokenKey) -> Result<Option<TokenRow>> {
-        const TOKEN: Sql = Sql::both(
-            "SELECT COALESCE(access_token, refresh_token), obtained_at, expires_at
-             FROM token WHERE key = ?1",
-        );
         // A wrong key is found before a token is asked for that could not be kept.
         self.check_key()?;
-        let row = self.read(|reader| {
-            reader.row(&TOKEN, &values![&key.text()], |row| {
-                Ok(TokenRow {
-                    secret: row.get::<Option<String>>(0)?.map(Secret::new),
-                    obtained_at: time(row.get(1)?),
-                    expires_at: row.get::<Option<i64>>(2)?.map(time),
-                })
-            })
+        let row = self.read(|reader| reader.row(&TOKEN, &values![&key.text()], token))?;
+        self.opened(key, row)
+    }
+
+    /// The same, with the places of all tokens; `and_here`: also which are here.
+    pub fn token_and_places(
+        &self,
+        key: &TokenKey,
+        and_here: bool,
+    ) -> Result<(Option<TokenRow>, TokenPlaces)> {
+        const HERE: Sql = Sql::both(
+            "SELECT key FROM token WHERE COALESCE(access_token, refresh_token) IS NOT NULL",
+        );
+        self.check_key()?;
+        let name = key.text();
+        let (row, places) = self.read(|reader| {
+            let (mut row, mut places) = (None, TokenPlaces::default());
+            let asked: [(&Sql<'_>, &[Value<'_>]); 3] = [
+                (&TOKEN, &values![&name]),
+                (&TRACES, &values![""]),
+                (&HERE, &[]),
+            ];
+            let asked = match and_here {
+                true => &asked[..],
+                false => &asked[..2],
+            };
+            reader.all(asked, &mut |number, found| {
+                match number {
+                    0 => row = Some(token(found)?),
+                    1 => places.outside.push(trace(found)?),
+                    _ => places.here.push(TokenKey::parse(&found.get::<String>(0)?)),
+                }
+                Ok(())
+            })?;
+            Ok((row, places))
         })?;
+        Ok((self.opened(key, row)?, places))
+    }
+
+    /// The same, with what became of the last sign-in of its subject.
+    pub fn sign_in_record(&self, key: &TokenKey) -> Result<SignInRecord> {
+        self.check_key()?;
+        let (name, failed, wait) = (
+            key.text(),
+            WaitName::SignInFailed(key).to_string(),
+            WaitName::SignIn(key).to_string(),
+        );
+        let (row, failed, wait) = self.read(|reader| {
+            let (mut row, mut held) = (None, [None, None]);
+            let asked: [(&Sql<'_>, &[Value<'_>]); 3] = [
+                (&TOKEN, &values![&name]),
+                (&HELD, &values![&failed]),
+                (&HELD, &values![&wait]),
+            ];
+            reader.all(&asked, &mut |number, found| {
+                match number {
+                    0 => row = Some(token(found)?),
+                    n => held[n - 1] = Some(held_until(found)?),
+                }
+                Ok(())
+            })?;
+            let [failed, wait] = held;
+            Ok((row, failed, wait))
+        })?;
+        Ok(SignInRecord {
+            token: self.opened(key, row)?,
+            failure: failed.and_then(|held| {
+                Some(Failure {
+                    at: held.until,
+                    fault: held.fault()?,
+                })
+            }),
+            wait: wait.map(|held| (held.until, held.reason)),
+        })
+    }
+
+    /// A row of [`TOKEN`], its secret opened where it is sealed.
+    fn opened(&self, key: &TokenKey, row: Option<TokenRow>) -> Result<Option<TokenRow>> {
         let Some(mut row) = row else {
             return Ok(None);
         };
@@ -230,33 +303,17 @@ impl Store {
         })
     }
 
-    /// The keys of the tokens whose secrets are in this database.
-    pub fn tokens_here(&self) -> Result<Vec<TokenKey>> {
-        const HERE: Sql = Sql::both(
-            "SELECT key FROM token WHERE COALESCE(access_token, refresh_token) IS NOT NULL",
-        );
-        self.read(|reader| {
-            reader.rows(&HERE, &[], |row| {
-                Ok(TokenKey::parse(&row.get::<String>(0)?))
-            })
-        })
-    }
-
     /// Where the token of this key may be outside, the newest first.
     pub fn token_traces(&self, key: &TokenKey) -> Result<Vec<Trace>> {
-        const TRACES: Sql =
+        const OF_ONE: Sql =
             Sql::both("SELECT key, place, name FROM token_trace WHERE key = ?1 ORDER BY id DESC");
         let traces: Vec<(TokenKey, Trace)> =
-            self.read(|reader| reader.rows(&TRACES, &values![&key.text()], trace))?;
+            self.read(|reader| reader.rows(&OF_ONE, &values![&key.text()], trace))?;
         Ok(traces.into_iter().map(|(_, trace)| trace).collect())
     }
 
     /// Where all tokens whose key begins with this text may be outside.
     pub fn token_traces_of_all(&self, beginning: &str) -> Result<Vec<(TokenKey, Trace)>> {
-        const TRACES: Sql = Sql::both(
-            "SELECT key, place, name FROM token_trace
-             WHERE substr(key, 1, length(?1)) = ?1 ORDER BY id DESC",
-        );
         self.read(|reader| reader.rows(&TRACES, &values![beginning], trace))
     }
 
@@ -303,40 +360,6 @@ impl Store {
         self.db.empty_log().map_err(|e| self.fault("read", &e))
     }
 
-    /// Until when the token endpoint asked this client to wait, and why.
-    pub fn token_wait(&self, key: &TokenKey) -> Result<Option<(SystemTime, String)>> {
-        let held = self.held(WaitName::SignIn(key))?;
-        Ok(held.map(|held| (held.until, held.reason)))
-    }
-
-    /// Remembers that the token endpoint asked this client to wait.
-    pub fn set_token_wait(&self, key: &TokenKey, until: SystemTime, reason: &str) -> Result<()> {
-        const SET: Sql = Sql::both(
-            "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
-             ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
-        );
-        let wait = WaitName::SignIn(key);
-        let name = wait.to_string();
-        let row = values![&name, millis(until), reason];
-        self.transaction(|tx| {
-            if let Some(service) = wait.service() {
-                counters::add(tx, Counter::Throttled, service, 1)?;
-            }
-            tx.later(&SET, &row)
-        })
-    }
-
-    /// The subject's last failed sign-in.
-    pub fn sign_in_failure(&self, key: &TokenKey) -> Result<Option<Failure>> {
-        let held = self.held(WaitName::SignInFailed(key))?;
-        Ok(held.and_then(|held| {
-            Some(Failure {
-                at: held.until,
-                fault: held.fault()?,
-            })
-        }))
-    }
-
     pub fn set_sign_in_failure(&self, key: &TokenKey, at: SystemTime, fault: &Fault) -> Result<()> {
         self.set_fault(WaitName::SignInFailed(key), at, fault, None)
     }
@@ -348,7 +371,9 @@ impl Store {
         key: &TokenKey,
         password: &Secret,
     ) -> Result<Option<(SystemTime, Fault)>> {
-        let Some(held) = self.held(WaitName::PasswordRefused(key))? else {
+        let name = WaitName::PasswordRefused(key).to_string();
+        let held = self.read(|reader| reader.row(&HELD, &values![&name], held_until))?;
+        let Some(held) = held else {
             return Ok(None);
         };
         let is_over = held.until <= SystemTime::now();
@@ -371,32 +396,9 @@ impl Store {
         self.set_fault(WaitName::PasswordRefused(key), until, fault, Some(&print))
     }
 
-    /// Takes the subject's lock if nobody holds it.
-    pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let lock = self.lock(LockName::SignIn(key))?;
-        Ok(lock.ok().map(SignInLock))
-    }
-
-    fn held(&self, name: WaitName<'_>) -> Result<Option<Held>> {
-        const HELD: Sql = Sql::both(
-            "SELECT until, reason, exit_code, server_said, hints, fingerprint, cause, host, port
-             FROM wait WHERE key = ?1",
-        );
-        self.read(|reader| {
-            reader.row(&HELD, &values![&name.to_string()], |row| {
-                Ok(Held {
-                    until: time(row.get(0)?),
-                    reason: row.get(1)?,
-                    exit_code: row.get(2)?,
-                    server_said: row.get(3)?,
-                    hints: row.get(4)?,
-                    fingerprint: row.get(5)?,
-                    cause: row.get(6)?,
-                    host: row.get(7)?,
-                    port: row.get(8)?,
-                })
-            })
-        })
+    /// Takes the right to ask for tokens of the key's subject, if nobody has it.
+    pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<Lock>> {
+        Ok(self.lock(LockName::SignIn(key))?.ok())
     }
 
     fn set_fault(
@@ -432,6 +434,23 @@ impl Store {
     }
 }
 
+const TOKEN: Sql = Sql::both(
+    "SELECT COALESCE(access_token, refresh_token), obtained_at, expires_at FROM token WHERE key = ?1",
+);
+
+fn token(row: &Row<'_>) -> Result<TokenRow, Error> {
+    Ok(TokenRow {
+        secret: row.get::<Option<String>>(0)?.map(Secret::new),
+        obtained_at: time(row.get(1)?),
+        expires_at: row.get::<Option<i64>>(2)?.map(time),
+    })
+}
+
+const TRACES: Sql = Sql::both(
+    "SELECT key, place, name FROM token_trace
+     WHERE substr(key, 1, length(?1)) = ?1 ORDER BY id DESC",
+);
+
 const REMOVE_TRACE: Sql = Sql::both("DELETE FROM token_trace WHERE place = ?1 AND name = ?2");
 
 fn trace(row: &Row<'_>) -> Result<(TokenKey, Trace), Error> {
@@ -454,6 +473,25 @@ struct Held {
     cause: Option<String>,
     host: Option<String>,
     port: Option<u32>,
+}
+
+const HELD: Sql = Sql::both(
+    "SELECT until, reason, exit_code, server_said, hints, fingerprint, cause, host, port
+     FROM wait WHERE key = ?1",
+);
+
+fn held_until(row: &Row<'_>) -> Result<Held, Error> {
+    Ok(Held {
+        until: time(row.get(0)?),
+        reason: row.get(1)?,
+        exit_code: row.get(2)?,
+        server_said: row.get(3)?,
+        hints: row.get(4)?,
+        fingerprint: row.get(5)?,
+        cause: row.get(6)?,
+        host: row.get(7)?,
+        port: row.get(8)?,
+    })
 }
 
 impl Held {
@@ -691,7 +729,7 @@ mod tests {
         drop(earlier);
         let store = Store::open(folder.path()).unwrap();
         let (_, refused) = store.refused_password(&key, &wrong).unwrap().unwrap();
-        let failed = store.sign_in_failure(&key).unwrap().unwrap().fault;
+        let failed = store.sign_in_record(&key).unwrap().failure.unwrap().fault;
         for fault in [refused, failed] {
             assert_eq!(fault.kind, Kind::SignIn);
             assert_eq!(fault.what, "it's ü");
@@ -700,7 +738,10 @@ mod tests {
         }
         let other = Secret::new("correct horse battery");
         assert!(store.refused_password(&key, &other).unwrap().is_none());
-        assert_eq!(store.token_wait(&key).unwrap().unwrap().1, "plain words");
+        assert_eq!(
+            store.sign_in_record(&key).unwrap().wait.unwrap().1,
+            "plain words"
+        );
     }
 
     #[test]

@@ -28,6 +28,14 @@ pub struct SendingWait {
     pub wait: Wait,
 }
 
+/// Waits that still hold.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    /// By the address in lower case.
+    pub of_mailboxes: HashMap<String, Wait>,
+    pub of_sending: Vec<SendingWait>,
+}
+
 impl Store {
     /// The wait of this name that still holds.
     pub fn wait(&self, name: WaitName<'_>, now: Timestamp) -> Result<Option<Wait>> {
@@ -93,32 +101,8 @@ impl Store {
         Err(fault.into())
     }
 
-    /// All waits of senders that still hold.
-    pub fn sending_waits(&self, now: Timestamp) -> Result<Vec<SendingWait>> {
-        let waits = self.waits(now)?.into_iter().filter_map(|(key, wait)| {
-            let sender = key.strip_prefix(WaitName::OF_SENDING)?;
-            // A server's name may hold a space, a user's does not.
-            let (server, user) = sender.rsplit_once(' ')?;
-            Some(SendingWait {
-                server: server.to_owned(),
-                user: user.to_owned(),
-                wait,
-            })
-        });
-        Ok(waits.collect())
-    }
-
-    /// All waits of mailboxes (in lower case) that still hold.
-    pub fn mailbox_waits(&self, now: Timestamp) -> Result<HashMap<String, Wait>> {
-        let waits = self.waits(now)?.into_iter().filter_map(|(key, wait)| {
-            let mailbox = key.strip_prefix(WaitName::OF_A_MAILBOX)?;
-            Some((mailbox.to_owned(), wait))
-        });
-        Ok(waits.collect())
-    }
-
-    /// All waits that still hold, with what each is called.
-    fn waits(&self, now: Timestamp) -> Result<Vec<(String, Wait)>> {
+    /// All waits of mailboxes and senders that still hold.
+    pub fn waits(&self, now: Timestamp) -> Result<Waits> {
         const WAITS: Sql =
             Sql::both("SELECT key, until, reason FROM wait WHERE until > ?1 AND until <= ?2");
         let now = now.as_millisecond();
@@ -127,10 +111,25 @@ impl Store {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
         })?;
-        let waits = rows.into_iter().filter_map(|(key, until, reason)| {
-            let until = Timestamp::from_millisecond(until).ok()?;
-            Some((key, Wait { until, reason }))
-        });
-        Ok(waits.collect())
+        let mut waits = Waits::default();
+        for (key, until, reason) in rows {
+            let Ok(until) = Timestamp::from_millisecond(until) else {
+                continue;
+            };
+            let wait = Wait { until, reason };
+            if let Some(mailbox) = key.strip_prefix(WaitName::OF_A_MAILBOX) {
+                waits.of_mailboxes.insert(mailbox.to_owned(), wait);
+            } else if let Some(sender) = key.strip_prefix(WaitName::OF_SENDING)
+                // A server's name may hold a space, a user's does not.
+                && let Some((server, user)) = sender.rsplit_once(' ')
+            {
+                waits.of_sending.push(SendingWait {
+                    server: server.to_owned(),
+                    user: user.to_owned(),
+                    wait,
+                });
+            }
+        }
+        Ok(waits)
     }
 }

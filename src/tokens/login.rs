@@ -157,7 +157,8 @@ impl Access<'_> {
         // It has no part in this, nor has an endpoint that is for passwords alone.
         account.password = None;
         let account = account.name.to_owned();
-        self.tokens.settle()?;
+        // What is kept elsewhere is moved first.
+        self.tokens.get_settled(&wanted.key, |_| false)?;
         // Before a person goes to the trouble.
         self.tokens.probe()?;
         let result = match how {

@@ -23,8 +23,9 @@ use crate::office::{
     Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,
 };
 use crate::secret::Secret;
-use crate::state::{SignInLock, Store, TokenKey, TokenRow};
+use crate::state::{Lock, SignInFailure, Store, TokenKey, TokenRow, WaitName};
 use anyhow::Result;
+use jiff::Timestamp;
 use keep::Tokens;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -229,8 +230,8 @@ impl<'a> Access<'a> {
     }
 
     fn cached_or_new(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
-        self.tokens.settle()?;
-        if let Some(token) = self.cached(wanted)? {
+        let kept = self.tokens.get_settled(&wanted.key, self.is_good())?;
+        if let Some(token) = kept.and_then(access_token) {
             return Ok(token);
         }
         let asked = SystemTime::now();
@@ -239,11 +240,13 @@ impl<'a> Access<'a> {
             Waited::Token(token) => return Ok(token),
         };
         // Somebody may have been faster, before this one held the lock.
-        if let Some(token) = self.cached(wanted)? {
+        let record = self.store.sign_in_record(&wanted.key)?;
+        let kept = (self.tokens).of_kept(&wanted.key, record.token, self.is_good())?;
+        if let Some(token) = kept.and_then(access_token) {
             return Ok(token);
         }
-        self.refuse_if_recently_failed(wanted, asked)?;
-        self.refuse_if_asked_to_wait(wanted)?;
+        self.refuse_if_recently_failed(record.failure, asked)?;
+        self.refuse_if_asked_to_wait(wanted, record.wait)?;
         self.means.observer.step(&format!(
             "requesting a token of {1} for {2} from {0}",
             wanted.registration.authority.host(),
@@ -260,11 +263,16 @@ impl<'a> Access<'a> {
     }
 
     fn cached(&self, wanted: &Wanted<'_>) -> Result<Option<AccessToken>> {
+        let kept = self.tokens.get(&wanted.key, self.is_good())?;
+        Ok(kept.and_then(access_token))
+    }
+
+    /// Which tokens are given out again.
+    fn is_good(&self) -> impl Fn(&TokenRow) -> bool {
         let is_fresh = |token: &AccessToken| {
             token.is_fresh(SystemTime::now()) && (!self.fresh || token.obtained_at > self.began)
         };
-        let good = |kept: &TokenRow| access_token(kept.clone()).is_some_and(|t| is_fresh(&t));
-        Ok(self.tokens.get(&wanted.key, good)?.and_then(access_token))
+        move |token| access_token(token.clone()).is_some_and(|token| is_fresh(&token))
     }
 
     /// The subject's lock, or what `instead` finds while another process has it.
@@ -294,8 +302,12 @@ impl<'a> Access<'a> {
 
     /// Adopts the failure of whoever asked while this one waited, or of this very process shortly
     /// ago.
-    fn refuse_if_recently_failed(&self, wanted: &Wanted<'_>, asked: SystemTime) -> Result<()> {
-        let Some(failure) = self.store.sign_in_failure(&wanted.key)? else {
+    fn refuse_if_recently_failed(
+        &self,
+        failure: Option<SignInFailure>,
+        asked: SystemTime,
+    ) -> Result<()> {
+        let Some(failure) = failure else {
             return Ok(());
         };
         // A failure from the future is of a clock that was set back since.
@@ -308,8 +320,12 @@ impl<'a> Access<'a> {
         Ok(())
     }
 
-    fn refuse_if_asked_to_wait(&self, wanted: &Wanted<'_>) -> Result<()> {
-        let Some((until, reason)) = self.store.token_wait(&wanted.key)? else {
+    fn refuse_if_asked_to_wait(
+        &self,
+        wanted: &Wanted<'_>,
+        wait: Option<(SystemTime, String)>,
+    ) -> Result<()> {
+        let Some((until, reason)) = wait else {
             return Ok(());
         };
         let left = match until.duration_since(SystemTime::now()) {
@@ -344,7 +360,8 @@ impl<'a> Access<'a> {
         self.store.set_sign_in_failure(&wanted.key, now, fault)?;
         if let (Kind::TryLater, Some(wait)) = (fault.kind, fault.retry_after) {
             let reason = fault.server_said.as_deref().unwrap_or(&fault.what);
-            self.store.set_token_wait(&wanted.key, now + wait, reason)?;
+            let name = WaitName::SignIn(&wanted.key);
+            self.store.keep_wait(name, wait, reason, Timestamp::now())?;
         }
         Ok(())
     }
@@ -407,7 +424,7 @@ fn access_token(kept: TokenRow) -> Option<AccessToken> {
 }
 
 enum Waited {
-    Lock(SignInLock),
+    Lock(Lock),
     Token(AccessToken),
 }
 

@@ -222,6 +222,25 @@ impl Reader<'_> {
         Ok(self.row(sql, values, |_| Ok(()))?.is_some())
     }
 
+    /// Asks several statements in one way to a server and back. `of` gets each row with the place of
+    /// its statement.
+    pub fn all(
+        &self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match self {
+            Reader::Sqlite(reader) => {
+                all.iter()
+                    .enumerate()
+                    .try_for_each(|(number, (sql, values))| {
+                        reader.rows(sql, values, |row| of(number, row))
+                    })
+            }
+            Reader::Postgres(session) => session.all(all, of),
+        }
+    }
+
     /// For each of many rows of values of one statement ([`Sql::two`]), what `of` makes of the row that
     /// it gives, if there is one. The last column that PostgreSQL gives is the number of the values,
     /// from 1 on (`WITH ORDINALITY`).
@@ -292,22 +311,15 @@ impl Tx<'_> {
         }
     }
 
-    /// Asks the last statements of the transaction, which is committed with them in PostgreSQL:
-    /// nothing more can be asked, and what `of` fails for is not undone. `of` gets each row with the
-    /// place of its statement.
+    /// As [`Reader::all`], of the last statements of the transaction, which is committed with them in
+    /// PostgreSQL: nothing more can be asked, and what `of` fails for is not undone.
     pub fn last(
         &mut self,
         all: &[(&Sql<'_>, &[Value<'_>])],
         of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match &self.0 {
-            Reader::Sqlite(reader) => {
-                all.iter()
-                    .enumerate()
-                    .try_for_each(|(number, (sql, values))| {
-                        reader.rows(sql, values, |row| of(number, row))
-                    })
-            }
+            Reader::Sqlite(_) => self.all(all, of),
             Reader::Postgres(session) => session.last(all, of),
         }
     }

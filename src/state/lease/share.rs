@@ -8,7 +8,9 @@ use super::super::card::{CARDS, Card, note};
 use super::super::health::{Ran, write_runs};
 use super::super::lock::{Lock, Locks};
 use super::super::{LockName, Store};
-use super::{CLAIM, Error, Held, Leases, Names, Ours, SWEEP_AGAIN, lock, millis, ours, write};
+use super::{
+    CLAIM, Error, Held, KNOW, Leases, Names, Ours, RELEASE, SWEEP_AGAIN, lock, millis, ours, write,
+};
 use crate::state::db::{Durable, Sql, Tx, values};
 use crate::state::moment::Moment;
 use anyhow::Result;
@@ -70,7 +72,7 @@ impl Claimed {
 }
 
 impl Ended {
-    /// Its lease is left alone until its time is over.
+    /// Nothing more is done about its lease: its end is on record, or comes by itself.
     pub fn forget(self) {
         self.claimed.lock.forget();
     }
@@ -78,13 +80,19 @@ impl Ended {
 
 impl Store {
     /// Which of these mailboxes (in lower case) nobody fetches, and nobody has begun to fetch for so
-    /// long. The hosts that share the state see that this one is at work.
-    pub fn due_mailboxes(&self, mailboxes: &[String], every: Duration) -> Result<Vec<Due>> {
+    /// long, once the end of these claims is on record. `ended` is empty then. The hosts that share
+    /// the state see that this one is at work.
+    pub fn due_mailboxes(
+        &self,
+        mailboxes: &[String],
+        every: Duration,
+        ended: &mut Vec<Ended>,
+    ) -> Result<Vec<Due>> {
         let Locks::Leases(leases) = &self.locks else {
             let all = 0..mailboxes.len();
             return Ok(all.map(|index| Due { index, ago: None }).collect());
         };
-        leases.due(&names(mailboxes), every)
+        leases.due(&names(mailboxes), every, ended, self.time_of(ended))
     }
 
     /// Claims those of these mailboxes that are still due, so many at most and the first ones first,
@@ -97,15 +105,9 @@ impl Store {
         most: usize,
         ended: &mut Vec<Ended>,
     ) -> Result<Vec<Claimed>> {
-        let now = match ended.is_empty() {
-            true => 0,
-            false => self.now(),
-        };
         match &self.locks {
             Locks::Leases(leases) => {
-                for one in ended.iter() {
-                    self.drop_card(&one.claimed.mailbox);
-                }
+                let now = self.time_of(ended);
                 let claimed = leases.claim_due(mailboxes, every, most, ended, now)?;
                 if !claimed.is_empty() {
                     leases.beat();
@@ -119,12 +121,30 @@ impl Store {
             Locks::Files(_) => Ok(Vec::new()),
         }
     }
+
+    /// When these claims end, where there are any: now. Their cards are over, too.
+    fn time_of(&self, ended: &[Ended]) -> i64 {
+        for one in ended {
+            self.drop_card(&one.claimed.mailbox);
+        }
+        match ended.is_empty() {
+            true => 0,
+            false => self.now(),
+        }
+    }
 }
 
 impl Leases {
-    fn due(&self, names: &str, every: Duration) -> Result<Vec<Due>> {
+    fn due(
+        &self,
+        names: &str,
+        every: Duration,
+        ended: &mut Vec<Ended>,
+        now: i64,
+    ) -> Result<Vec<Due>> {
         let held = &self.0;
         let looked = |tx: &mut Tx<'_>| {
+            held.end(tx, ended, now)?;
             held.sign(tx)?;
             let mut due = Vec::new();
             let values = values![names, SEPARATOR, millis(every)];
@@ -142,8 +162,9 @@ impl Leases {
         };
         let due: Vec<(Due, bool)> = write(&held.db, Durable::InPassing, looked)?;
         held.has_signed();
+        ended.drain(..).for_each(Ended::forget);
         if due.iter().any(|(_, is_known)| !is_known) {
-            let know = |tx: &mut Tx<'_>| tx.later(&KNOW_ALL, &values![names, SEPARATOR]);
+            let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![names, SEPARATOR]);
             write(&held.db, Durable::Now, know)?;
         }
         Ok(due.into_iter().map(|(due, _)| due).collect())
@@ -178,9 +199,7 @@ impl Leases {
         if !mailboxes.is_empty() {
             held.has_signed();
         }
-        for one in ended.drain(..) {
-            one.claimed.lock.forget();
-        }
+        ended.drain(..).for_each(Ended::forget);
         Ok(self.hold_all(mailboxes, claimed, cards, sent))
     }
 
@@ -279,7 +298,7 @@ impl Held {
             let before = one.claimed.before;
             values![&fence.name, fence.number, one.was_visited, before]
         });
-        tx.many_later(&END, over)?;
+        tx.many_later(&RELEASE, over)?;
         write_runs(tx, runs(), now)
     }
 }
@@ -304,30 +323,6 @@ const LOOK: Sql = Sql::postgres(
         OR (lease.until < clock_timestamp()
             AND (lease.claimed_at IS NULL
                  OR lease.claimed_at <= clock_timestamp() - ?3 * interval '1 millisecond'))",
-);
-
-/// Makes the rows of those that were never claimed; each process in the same order, so that none
-/// waits for one that waits for it.
-const KNOW_ALL: Sql = Sql::postgres(
-    "INSERT INTO lease (name, fence, until)
-     SELECT wanted.name, 0, '-infinity'
-     FROM unnest(string_to_array(?1, ?2)) AS wanted (name)
-     WHERE NOT EXISTS (SELECT 1 FROM lease WHERE lease.name = wanted.name)
-     ORDER BY wanted.name
-     ON CONFLICT (name) DO NOTHING",
-);
-
-/// As [`super::RELEASE`]; one that was not visited is as if it had not been claimed.
-const END: Sql = Sql::postgres(
-    "UPDATE lease SET holder = NULL, until = '-infinity',
-            claimed_at = CASE WHEN own.was_visited <> 0 THEN lease.claimed_at
-                              ELSE to_timestamp(own.before / 1000000.0) END
-     FROM (SELECT lease.name, r.was_visited, r.before
-           FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[])
-                AS r (name, fence, was_visited, before)
-           JOIN lease ON lease.name = r.name AND lease.fence = r.fence
-           ORDER BY lease.name FOR UPDATE OF lease) own
-     WHERE lease.name = own.name",
 );
 
 const COUNT: Sql = Sql::postgres(

@@ -17,7 +17,9 @@ fn claim(store: &Store, mailboxes: &[String], most: usize) -> Vec<Claimed> {
 }
 
 fn due(store: &Store, mailboxes: &[String]) -> Vec<usize> {
-    let due = store.due_mailboxes(mailboxes, EVERY).unwrap();
+    let due = store
+        .due_mailboxes(mailboxes, EVERY, &mut Vec::new())
+        .unwrap();
     due.iter().map(|due| due.index).collect()
 }
 
@@ -79,11 +81,11 @@ fn what_was_visited_is_due_again_in_time_and_what_was_given_back_at_once() {
     let health = a.health(&all[0]).unwrap();
     assert_eq!(health.last_error.unwrap().1, "a wall");
     assert_eq!(due(&b, &all), [2], "one is held, one was visited");
-    let looked = b.due_mailboxes(&all, EVERY).unwrap();
+    let looked = b.due_mailboxes(&all, EVERY, &mut Vec::new()).unwrap();
     assert_eq!(looked[0].ago, None, "as if nobody had claimed it");
     passes(&engine, 31);
     assert_eq!(due(&b, &all), [0, 2]);
-    let looked = b.due_mailboxes(&all, EVERY).unwrap();
+    let looked = b.due_mailboxes(&all, EVERY, &mut Vec::new()).unwrap();
     assert!(
         looked[0].ago.is_some_and(|ago| (31..60).contains(&ago)),
         "{looked:?}"

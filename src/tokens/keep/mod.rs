@@ -20,7 +20,7 @@ use crate::means::Observer;
 use crate::model::TokenStore;
 use crate::oauth::Granted;
 use crate::secret::Secret;
-use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
+use crate::state::{KeptToken, Lock, Store, TokenKey, TokenPlaces, TokenRow, Trace};
 use crate::vault::Vault;
 use crate::workers::locked;
 use anyhow::Result;
@@ -88,16 +88,67 @@ impl<'a> Tokens<'a> {
         key: &TokenKey,
         good: impl Fn(&TokenRow) -> bool,
     ) -> Result<Option<TokenRow>> {
+        match self.at_hand(key, &good) {
+            None => self.of_record(key, self.store.token(key)?, good),
+            token => Ok(token),
+        }
+    }
+
+    /// The same, once what is kept elsewhere than the configuration wants it was moved, as after a
+    /// change of `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look
+    /// into the database where there is nothing to do.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`].
+    pub fn get_settled(
+        &self,
+        key: &TokenKey,
+        good: impl Fn(&TokenRow) -> bool,
+    ) -> Result<Option<TokenRow>> {
+        let is_recent = |at: &Instant| at.elapsed() < REMEMBERED;
+        if locked(&self.settled).as_ref().is_some_and(is_recent) {
+            return self.get(key, good);
+        }
+        let (row, places) = self.store.token_and_places(key, self.wanted.is_some())?;
+        match self.settle(places)? {
+            true => self.get(key, good),
+            false => self.of_kept(key, row, good),
+        }
+    }
+
+    /// The same of what was just read of it.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`].
+    pub fn of_kept(
+        &self,
+        key: &TokenKey,
+        row: Option<TokenRow>,
+        good: impl Fn(&TokenRow) -> bool,
+    ) -> Result<Option<TokenRow>> {
+        match self.at_hand(key, &good) {
+            None => self.of_record(key, row, good),
+            token => Ok(token),
+        }
+    }
+
+    /// One that needs no look into the database.
+    fn at_hand(&self, key: &TokenKey, good: impl Fn(&TokenRow) -> bool) -> Option<TokenRow> {
         let held = locked(&self.held).get(key).cloned();
-        if let Some(token) = held.filter(&good) {
-            return Ok(Some(token));
-        }
-        let read = locked(&self.read).get(key).cloned();
-        let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token));
-        if let Some((_, token)) = read {
-            return Ok(Some(token));
-        }
-        let Some(token) = self.store.token(key)?.filter(&good) else {
+        held.filter(&good).or_else(|| {
+            let read = locked(&self.read).get(key).cloned();
+            let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token));
+            read.map(|(_, token)| token)
+        })
+    }
+
+    fn of_record(
+        &self,
+        key: &TokenKey,
+        row: Option<TokenRow>,
+        good: impl Fn(&TokenRow) -> bool,
+    ) -> Result<Option<TokenRow>> {
+        let Some(token) = row.filter(&good) else {
             return Ok(None);
         };
         if token.secret.is_none() {
@@ -258,23 +309,12 @@ impl<'a> Tokens<'a> {
         Ok(Some(vault.words()))
     }
 
-    /// Moves what is kept elsewhere than the configuration wants it, as after a change of
-    /// `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look into
-    /// the database where there is nothing to do.
-    pub fn settle(&self) -> Result<()> {
-        let is_recent = |at: &Instant| at.elapsed() < REMEMBERED;
-        let mut settled = locked(&self.settled);
-        if settled.as_ref().is_some_and(is_recent) {
-            return Ok(());
-        }
-        let mut misplaced: Vec<TokenKey> = Vec::new();
-        if self.wanted.is_some() {
-            misplaced.extend(self.store.tokens_here()?);
-        }
-        *settled = (misplaced.is_empty() && self.store.is_shared()).then(Instant::now);
-        drop(settled);
+    /// Moves what is kept elsewhere than the configuration wants it. False where nothing is.
+    fn settle(&self, places: TokenPlaces) -> Result<bool> {
+        let mut misplaced = places.here;
         let in_database = !misplaced.is_empty();
-        for (key, trace) in self.store.token_traces_of_all("")? {
+        *locked(&self.settled) = (!in_database && self.store.is_shared()).then(Instant::now);
+        for (key, trace) in places.outside {
             if !self.suits(&trace) && !misplaced.contains(&key) {
                 misplaced.push(key);
             }
@@ -294,7 +334,7 @@ impl<'a> Tokens<'a> {
         if in_database {
             self.store.empty_log()?;
         }
-        Ok(())
+        Ok(!misplaced.is_empty())
     }
 
     fn relocate(&self, key: &TokenKey) -> Result<()> {
@@ -468,7 +508,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<SignInLock> {
+fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<Lock> {
     loop {
         if let Some(lock) = store.try_lock_sign_in(key)? {
             return Ok(lock);

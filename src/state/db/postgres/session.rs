@@ -90,16 +90,34 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Asks all of these and ends the transaction, in one way to the server and back.
+    /// Asks all of these in one way to the server and back.
+    pub fn all(
+        &self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.ask_all(all, Vec::new(), of)
+    }
+
+    /// The same, and ends the transaction.
     pub fn last(
         &self,
         all: &[(&Sql<'_>, &[Value<'_>])],
         of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.ask_all(all, self.end.take().unwrap_or_default(), of)
+    }
+
+    fn ask_all(
+        &self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        end: Vec<Request>,
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let asked = all
             .iter()
             .map(|(sql, values)| Request::Rows(text(sql), params(values)));
-        let requests = asked.chain(self.end.take().into_iter().flatten()).collect();
+        let requests = asked.chain(end).collect();
         for (number, answer) in self.ask(requests)?.iter().enumerate() {
             for row in answer.rows() {
                 of(number, &Row::Postgres(row))?;

@@ -70,6 +70,7 @@ fn once(kind: Kind, fault: Fault, n: u64, until: Until) -> bool {
         let ran = fleet.fetch(At::B).ends();
         assert_eq!(ran.code, 0, "{story}\n{ran}");
         if desks.is_seen() {
+            let story = format!("{story}\nhost B:\n{ran}");
             super::assert_same(&desks.sent, &desks.came(), &story);
         }
         if until == Until::HandedOver {
