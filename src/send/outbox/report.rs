@@ -46,6 +46,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
         }
         if let Some(place) = delivery::recover(&intent, since)? {
             done(claim, now)?;
+            delivery::recovered(&intent);
             return Ok(place);
         }
     }
@@ -88,6 +89,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     };
     delivery.flush()?;
     done(claim, now)?;
+    delivery.recorded();
     Ok(place)
 }
 
@@ -99,7 +101,7 @@ fn done(claim: &mut Claim<'_>, now: i64) -> Result<()> {
         true => claim.remove(),
         false => claim
             .store
-            .outbox_settle(&claim.entry, claim.entry.attempts, None),
+            .outbox_settle(None, &claim.entry, claim.entry.attempts, None),
     }
 }
 
