@@ -373,13 +373,19 @@ impl Work<'_> {
         rotation.object_id = given(self.order.object_id).or(rotation.object_id);
         rotation.old_key = given(self.order.key_id).or(rotation.old_key);
         let mut kept = self.store.new_credential(&rotation.id)?;
-        if kept.is_none() && began == Began::Before {
-            // What another run may have registered is lost, or on another machine.
-            self.withdraw(&mut rotation)?;
-        }
-        let new = match self.place.kind() {
-            "secret" => self.register_secret(&mut rotation, kept.take())?,
-            _ => self.register_certificate(&mut rotation, kept.take())?,
+        let present = self.place.present()?;
+        let new = if kept.is_none() && present.is_of(&rotation)? {
+            // Another host put it there: without it, nothing could sign in any more.
+            present
+        } else {
+            if kept.is_none() && began == Began::Before {
+                // What another run may have registered is lost, or on another machine.
+                self.withdraw(&mut rotation)?;
+            }
+            match self.place.kind() {
+                "secret" => self.register_secret(&mut rotation, kept.take())?,
+                _ => self.register_certificate(&mut rotation, kept.take())?,
+            }
         };
         self.sign_in.token_in_time(&new, self.order.wait)?;
         self.lock.check()?;
@@ -504,6 +510,7 @@ impl Work<'_> {
         }
         self.store.forget_new_credential(&rotation.id)?;
         rotation.step = RotationStep::Begun;
+        rotation.print = None;
         rotation.id = digest::guid()?;
         self.put_on_record(rotation)
     }
