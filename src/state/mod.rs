@@ -77,7 +77,7 @@ pub use rotation::{Rotation, RotationKey, RotationStep};
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, cause_of, kind_of};
 use crate::files::{self, End};
 use crate::model::Secrets;
 use anyhow::Result;
@@ -339,14 +339,29 @@ impl Store {
     /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
     /// holds the lock by now, and nobody else knows it: while a shared database is away, it is tried
     /// again for [`Locks::patience`].
-    fn fact<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+    fn fact<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.persist(None, work)
+    }
+
+    /// The same of what is true only as long as nobody else has taken the lock: it is undone where
+    /// another host has.
+    fn persist<T>(
+        &self,
+        lock: Option<&Lock>,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
         let began = Moment::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let written = self.write(Durable::Now, None, &mut work);
-            match &written {
-                Err(err) if kind_of(err) == Kind::TryLater => {}
-                _ => return written,
+            let written = self.write(Durable::Now, lock.and_then(Lock::fence), &mut work);
+            let Err(err) = &written else {
+                return written;
+            };
+            if let Some(lock) = lock {
+                lock.heed(err);
+            }
+            if kind_of(err) != Kind::TryLater || cause_of(err) == Some(Cause::LeaseLost) {
+                return written;
             }
             if began.elapsed() >= self.locks.patience() {
                 return written;

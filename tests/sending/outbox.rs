@@ -486,3 +486,24 @@ fn whom_the_server_refused_before_it_broke_off_is_reported() {
     assert_eq!(kept[0]["to"].as_array().unwrap().len(), 3);
     assert!(the_report(&home).contains("Final-Recipient: rfc822; b@example.com\r\n"));
 }
+
+/// Whoever is told that it failed sends it once more.
+#[test]
+fn what_was_sent_is_no_failure_though_it_cannot_be_put_on_record() {
+    let home = office();
+    home.run(&["outbox", "list"]).succeeds();
+    change_state(
+        &home,
+        "CREATE TRIGGER full BEFORE DELETE ON outbox
+         BEGIN SELECT RAISE(FAIL, 'the disk is full'); END",
+    );
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
+        .succeeds()
+        .mentions("warning: message 1 of the outbox was sent, but that is not on record");
+    assert_eq!(home.standin.submitted().len(), 1);
+    change_state(&home, "DROP TRIGGER full");
+    home.run(&["outbox", "flush"]).fails(76);
+    home.run(&["outbox", "retry", "1"]).succeeds();
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 1);
+}
