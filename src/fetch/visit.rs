@@ -16,7 +16,6 @@ use crate::model::AfterFetch;
 use crate::output::escape;
 use crate::state::{Epoch, Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
-use jiff::Timestamp;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -431,7 +430,7 @@ impl Visit<'_> {
             if let Some(destination) = place.may_ask_to_wait() {
                 let wait = WaitName::Destination(&destination);
                 store
-                    .respect_wait(wait, Timestamp::now())
+                    .respect_wait(wait, store.clock())
                     .map_err(|err| err.context(CannotDeliver(job.target.to_string())))?;
             }
             if store.is_shared() {

@@ -20,7 +20,6 @@ use crate::office::Office;
 use crate::state::{Incident, IncidentKind, IncidentName, Store};
 use anyhow::Result;
 use decide::{Observed, Rules};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long something fails before anybody is told.
@@ -82,7 +81,7 @@ pub fn may_change(store: &Store) -> Result<bool> {
 /// Why mail does not leave the outbox, if it does not.
 fn outbox(store: &Store) -> Result<Option<String>> {
     let counts = store.outbox_counts()?;
-    let age = counts.oldest.map_or(0, |at| now() - at);
+    let age = counts.oldest.map_or(0, |at| store.now() - at);
     let is_late = counts.waiting > 0 && age > LONG_IN_OUTBOX;
     let fails = counts.unknown > 0 || counts.failed > 0 || is_late;
     Ok(fails.then(|| words::outbox(&counts)))
@@ -126,7 +125,7 @@ impl<'a> Watch<'a> {
             self.still_open(&known, &mut observed)?;
             let rules = self.rules();
             let (told, to_send) = self.store.change_incidents(|all| {
-                let now = now();
+                let now = self.store.now();
                 let told = decide::observe(all, &observed, &rules, now);
                 (told, decide::take_unsent(all, now))
             })?;
@@ -237,11 +236,6 @@ impl<'a> Watch<'a> {
         };
         let rules = self.rules();
         self.store
-            .change_incidents(|all| decide::observe(all, &observed, &rules, now()))
+            .change_incidents(|all| decide::observe(all, &observed, &rules, self.store.now()))
     }
-}
-
-/// Unix time in seconds.
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }

@@ -173,7 +173,7 @@ impl Work<'_> {
             Some(rotation) if rotation.step == RotationStep::Installed => {
                 self.store.forget_new_credential(&rotation.id)?;
                 let early = self.order.until == Until::Finished;
-                if !early && !is_due(&rotation) {
+                if !early && !self.is_due(&rotation) {
                     return Ok(self.told(&rotation));
                 }
                 self.outcome.removed = true;
@@ -203,7 +203,7 @@ impl Work<'_> {
             .ends_at()
             .or(self.app.secret_expires.map(|day| day.begins().as_second()))
             .or(last.as_ref().and_then(|last| last.ends_at));
-        let now = Timestamp::now().as_second();
+        let now = self.store.now();
         let is_far = |end: i64| limit.is_some_and(|limit| end - now > limit);
         if known_end.is_some_and(is_far) {
             self.outcome.ends_at = known_end;
@@ -357,7 +357,7 @@ impl Work<'_> {
             server: server.to_owned(),
             kind: self.place.kind().to_owned(),
             step: RotationStep::Begun,
-            begun_at: Timestamp::now().as_second(),
+            begun_at: self.store.now(),
             object_id,
             old_key,
             new_key: None,
@@ -401,7 +401,7 @@ impl Work<'_> {
         }
         self.write_end(&rotation)?;
         rotation.step = RotationStep::Installed;
-        rotation.remove_at = Some(Timestamp::now().as_second() + self.order.grace);
+        rotation.remove_at = Some(self.store.now() + self.order.grace);
         self.put_on_record(&rotation)?;
         self.store.forget_new_credential(&rotation.id)?;
         if self.store.is_shared() {
@@ -420,7 +420,7 @@ impl Work<'_> {
             None => {
                 let registry = self.registry(&self.place.present()?)?;
                 self.lock.check()?;
-                let ends_at = Timestamp::now().as_second() + i64::from(self.order.days) * DAY;
+                let ends_at = self.store.now() + i64::from(self.order.days) * DAY;
                 let new = registry.add_secret(object_of(rotation), &name_of(rotation), ends_at)?;
                 self.store.keep_new_credential(&rotation.id, &new.kept())?;
                 new
@@ -585,7 +585,7 @@ impl Work<'_> {
     /// Ends a run after a new credential is in its place.
     fn end(mut self, rotation: Rotation) -> Result<Outcome> {
         let finish = self.order.until == Until::Finished;
-        let rotation = match finish || is_due(&rotation) {
+        let rotation = match finish || self.is_due(&rotation) {
             true => self.remove_old(rotation)?,
             false => rotation,
         };
@@ -650,6 +650,12 @@ impl Work<'_> {
         }
     }
 
+    /// Whether the grace of the old credential is over.
+    fn is_due(&self, rotation: &Rotation) -> bool {
+        let now = self.store.now();
+        rotation.remove_at.is_some_and(|at| at <= now)
+    }
+
     fn put_on_record(&self, rotation: &Rotation) -> Result<()> {
         self.lock.check()?;
         self.store.set_rotation(&self.key, rotation)
@@ -691,9 +697,4 @@ fn object_of(rotation: &Rotation) -> &str {
 enum Known {
     Yes(Option<String>),
     No,
-}
-
-fn is_due(rotation: &Rotation) -> bool {
-    let now = Timestamp::now().as_second();
-    rotation.remove_at.is_some_and(|at| at <= now)
 }

@@ -294,14 +294,19 @@ impl Store {
         failure::spoilt(self.db.place(), what, err)
     }
 
-    /// Unix time in seconds: the database's where several hosts share it, so that none of their
-    /// clocks counts.
-    pub fn now(&self) -> i64 {
+    /// The time: the database's where several hosts share it, so that none of their clocks counts.
+    pub fn clock(&self) -> jiff::Timestamp {
         let shared = match &self.locks {
-            Locks::Leases(leases) => leases.now(),
+            Locks::Leases(leases) => leases.time(),
             Locks::Files(_) => None,
         };
-        shared.unwrap_or_else(|| jiff::Timestamp::now().as_second())
+        let shared = shared.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
+        shared.unwrap_or_else(jiff::Timestamp::now)
+    }
+
+    /// The same in Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.clock().as_second()
     }
 
     /// Runs `work` in one durable transaction. It may be run again, from its beginning.

@@ -57,7 +57,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
         store.check_place(folder)?;
     }
     if let Some(destination) = to.place.may_ask_to_wait() {
-        store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+        store.respect_wait(WaitName::Destination(&destination), store.clock())?;
     }
     let mut delivery = delivery::open(&to.place, &store.scratch()?)?;
     let octets = render(claim, to, now)?;
@@ -82,7 +82,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
             let why: Rejected = err.downcast()?;
             if let Some(wait) = &why.wait {
                 let name = WaitName::Destination(&wait.destination);
-                store.keep_wait(name, wait.time, &why.reason, Timestamp::now())?;
+                store.keep_wait(name, wait.time, &why.reason, store.clock())?;
             }
             anyhow::bail!("the destination refused the report: {why}");
         }
