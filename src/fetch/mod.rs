@@ -401,6 +401,6 @@ fn folder_key(
 /// A short name of a mailbox for file names, other in each state: what a run of another one stages in
 /// the same folder is not on record here, and is not this one's to tidy up.
 fn tag(store: &Store, address: &str) -> String {
-    let key = [mailbox_key(address).as_bytes(), b"\0", &store.identity()].concat();
+    let key = [mailbox_key(address).as_bytes(), b"\0", &store.mark()].concat();
     hex(&sha256(&key)[..5])
 }

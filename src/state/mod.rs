@@ -284,6 +284,17 @@ impl Store {
         folder.into_os_string().into_encoded_bytes()
     }
 
+    /// Tells this state from every other, also from one at the same path of another machine or
+    /// container; what was copied, as from a backup, is another one.
+    pub fn mark(&self) -> Vec<u8> {
+        let mut mark = self.identity();
+        if !self.is_shared() {
+            let database = self.folder.join(DATABASE).metadata();
+            mark.extend(database.map_or(0, |file| file.ino()).to_be_bytes());
+        }
+        mark
+    }
+
     /// Runs `work`, which changes nothing. It may be run again, from its beginning.
     fn read<T>(&self, work: impl FnMut(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
         self.db.read(work).map_err(|e| self.fault("read", &e))

@@ -109,8 +109,15 @@ fn what_another_state_has_staged_is_left_alone() {
         .env("QUEUEMAIL_STATE_DIR", &other)
         .succeeds();
     assert_eq!(files(&desk.path(MAIL).join("tmp")), staged);
+    // As on another machine, or in another container, at the same path.
+    let (state, aside) = (desk.world.state_dir(), desk.path("aside"));
+    fs::rename(&state, &aside).unwrap();
+    desk.fetch(&["--limit", "1"]).succeeds();
+    assert_eq!(files(&desk.path(MAIL).join("tmp")), staged);
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(&aside, &state).unwrap();
     desk.fetch(&[]).succeeds();
-    let mut both = sent.clone();
-    both.push(sent[0].clone());
-    assert_same(&both, &desk.maildir(MAIL), "each state its own");
+    let mut all = sent.clone();
+    all.extend([sent[0].clone(), sent[0].clone()]);
+    assert_same(&all, &desk.maildir(MAIL), "each state its own");
 }
