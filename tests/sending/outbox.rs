@@ -589,3 +589,16 @@ fn what_was_sent_is_no_failure_though_it_cannot_be_put_on_record() {
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), 1);
 }
+
+#[test]
+fn a_message_that_cannot_be_read_is_no_bug() {
+    let home = with_a_report_due();
+    let folder = home.path("state/outbox");
+    for file in fs::read_dir(folder).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    home.run(&["outbox", "show", "1", "--raw"])
+        .fails(73)
+        .mentions("error: cannot read `")
+        .mentions("No such file or directory");
+}
