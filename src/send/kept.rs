@@ -133,11 +133,13 @@ impl<'a> Post<'a> {
         if let Err(err) = &result
             && !outbox::may_pass(err)
         {
-            if !claim.give_back()? {
+            let given_back = claim.give_back();
+            if matches!(given_back, Ok(false)) {
                 // It is kept, and another host's to send.
                 return Ok(());
             }
             listener.tell(&mail, &result, None)?;
+            given_back?;
             return result.map(drop);
         }
         let sent =
