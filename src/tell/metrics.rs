@@ -1,10 +1,10 @@
 //! The health of mailboxes, in Prometheus' text format for the node exporter's textfile collector.
 
+use super::file::cannot_write;
 use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
-use crate::fault::Fault;
 use crate::files;
-use crate::health::{Host, Line, Report};
+use crate::health::{Host, Report};
 use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
 use std::fmt::Write;
@@ -15,28 +15,17 @@ use std::path::Path;
 /// # Errors
 /// `CannotWrite`.
 pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
-    files::replace(path, Text(report).text().as_bytes(), 0o644).map_err(|e| {
-        let why = format!("{e:#}");
-        // The name of a temporary file says nothing to anybody.
-        let why = why.split(" at path ").next().unwrap_or_default();
-        Fault::cannot_write(format!(
-            "cannot write the metrics to `{}`: {why}",
-            path.display()
-        ))
-        .hint("create the folder, and let the user who runs queuemail write there")
-        .into()
-    })
+    files::replace(path, Text(report).text().as_bytes(), 0o644)
+        .map_err(|err| cannot_write("the metrics", path, &err))
 }
 
 /// Its lines.
 struct Text<'r>(&'r Report<'r>);
 
 impl Text<'_> {
-    /// The counter of a mailbox.
-    fn count(&self, counter: Counter, line: &Line<'_>) -> f64 {
-        let mailbox = line.address.to_lowercase();
-        let of_it =
-            |(own, subject, _): &&(Counter, String, u64)| *own == counter && *subject == mailbox;
+    /// The counter of a mailbox in lower case, or of a service.
+    fn count(&self, counter: Counter, subject: &str) -> f64 {
+        let of_it = |(own, of, _): &&(Counter, String, u64)| *own == counter && of == subject;
         let found = self.0.counters.iter().find(of_it);
         found.map_or(0.0, |(_, _, value)| *value as f64)
     }
@@ -96,7 +85,9 @@ impl Text<'_> {
             for line in &self.0.lines {
                 let value = match value {
                     Value::Now(of) => of(line),
-                    Value::Counted(counter) => Some(self.count(*counter, line)),
+                    Value::Counted(counter) => {
+                        Some(self.count(*counter, &line.address.to_lowercase()))
+                    }
                 };
                 if let Some(value) = value {
                     let (queue, address) = (label(line.queue), label(line.address));
@@ -111,11 +102,7 @@ impl Text<'_> {
         let name = "queuemail_throttled_total";
         head(text, name, "counter", "Waits that a service requested.");
         for service in ["reading", "sending", "delivery", "sign-in"] {
-            let of_it = |(own, subject, _): &&(Counter, String, u64)| {
-                *own == Counter::Throttled && subject == service
-            };
-            let value = self.0.counters.iter().find(of_it);
-            let value = value.map_or(0.0, |(_, _, value)| *value as f64);
+            let value = self.count(Counter::Throttled, service);
             sample(text, name, &format!("service=\"{service}\""), value);
         }
         let name = "queuemail_incidents";
