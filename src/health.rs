@@ -101,7 +101,7 @@ pub struct Host {
 
 impl<'a> Report<'a> {
     pub fn of(office: &'a Office<'a>, store: &Store) -> Result<Report<'a>> {
-        let at = Timestamp::now();
+        let at = store.clock();
         let mut entries: Vec<_> = office.mailboxes().collect();
         entries.sort_by_key(|entry| entry.priority());
         let keys: Vec<String> = entries

@@ -6,11 +6,10 @@ use crate::fault::Fault;
 use crate::state::{LOOKED_AT, Question, What};
 use crate::tell;
 use anyhow::Result;
-use jiff::Timestamp;
 
 pub fn run(context: &Context, args: &HistoryArgs) -> Result<()> {
     let store = context.store_alone()?;
-    let now = Timestamp::now();
+    let now = store.clock();
     let word = args.word.as_deref().map(str::trim);
     let question = Question {
         what: word.map_or(What::All, what),

@@ -127,7 +127,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<(
                 ))
                 .into());
             }
-            Err(_) if lost => store.outbox_remove(entry.id, entry.attempts, None)?,
+            Err(_) if lost => store.outbox_remove(None, entry.id, entry.attempts, None)?,
             Err(err) => return Err(err),
         }
         context.tell_done(&format!("message {}: dropped", entry.id))?;

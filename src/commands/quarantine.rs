@@ -8,7 +8,6 @@ use crate::fetch::{self, Kept};
 use crate::state::{Quarantined, Store};
 use crate::tell;
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
@@ -78,7 +77,7 @@ fn delivery_id(message: &Quarantined) -> String {
 
 fn drop_one(store: &Store, id: i64) -> Result<bool> {
     let message = store.quarantine()?.into_iter().find(|m| m.id == id);
-    let dropped = store.drop_quarantined(id, Timestamp::now().as_second())?;
+    let dropped = store.drop_quarantined(id, store.now())?;
     if let Some(message) = message.filter(|_| dropped) {
         Kept::new(store).remove(&delivery_id(&message))?;
     }

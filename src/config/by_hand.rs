@@ -5,9 +5,9 @@ use super::edit::HEAD;
 use super::load;
 use super::paths::resolve_paths;
 use super::write::{lock, put, read_if_there, target_of};
-use crate::fault::Errors;
+use crate::fault::{Errors, Fault};
 use crate::files;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::io::Write;
 use std::path::Path;
 
@@ -35,10 +35,10 @@ pub fn edit_by_hand(
         .prefix(".edited-")
         .suffix(".yaml")
         .tempfile_in(folder)
-        .with_context(|| format!("cannot create a file in `{}`", folder.display()))?;
+        .map_err(|e| files::cannot("create a file in", folder, &e))?;
     let text = before.as_deref().unwrap_or(HEAD);
     copy.write_all(text.as_bytes())
-        .context("cannot write the copy to edit")?;
+        .map_err(|e| files::cannot("write", copy.path(), &e))?;
     loop {
         edit(copy.path())?;
         match checked(copy.path(), path) {
@@ -60,8 +60,10 @@ pub fn edit_by_hand(
 
 /// The text of the copy, which will be the file at `path`, and whether it holds a plain secret.
 fn checked(copy: &Path, path: &Path) -> Result<(String, bool), Errors> {
-    let bytes = files::read_plain(copy, load::MAX_SIZE + 1)
-        .with_context(|| format!("cannot read `{}` after it was edited", copy.display()))?;
+    let bytes = files::read_plain(copy, load::MAX_SIZE + 1).map_err(|e| {
+        let copy = copy.display();
+        Fault::cannot_write(format!("cannot read `{copy}` after it was edited: {e}"))
+    })?;
     let text = load::decode(bytes.to_vec(), path)?;
     let mut config = load::parse_all(&text, path)?;
     resolve_paths(&mut config, path)?;

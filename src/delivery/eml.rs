@@ -2,7 +2,7 @@
 //!
 //! The JSON file appears first: a reader that sees the message also sees what is known of it.
 
-use super::{Delivery, Intent, Letter, cannot_write, finish_renames};
+use super::{Delivery, Intent, Letter, cannot_write, rename_staged};
 use anyhow::Result;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -58,7 +58,7 @@ impl Delivery for Eml {
         let Intent::Rename { files } = intent else {
             return Err(super::not_ours(intent));
         };
-        finish_renames(files)?;
+        rename_staged(files)?;
         Ok(files
             .last()
             .map(|(_, to)| to.display().to_string())

@@ -4,7 +4,7 @@
 //! reader did with it since: that is how a crash is told from a delivery. Only after 36 hours may it
 //! have been cleaned away: see [`is_lost`].
 
-use super::{Delivery, Intent, Letter, cannot_write, finish_renames};
+use super::{Delivery, Intent, Letter, cannot_write, rename_staged};
 use crate::files::folder_of;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -47,17 +47,26 @@ pub(super) fn is_lost(from: &Path, to: &Path, age: i64) -> Result<bool> {
     {
         return Ok(false);
     }
-    let name = to.file_name().unwrap_or_default().as_encoded_bytes();
+    is_there(to).map(|is_there| !is_there)
+}
+
+/// Whether a message that was to be delivered as this file is there: in `new/` of a Maildir, or in
+/// `cur/` with flags after its name; elsewhere, as this file.
+pub(super) fn is_there(to: &Path) -> Result<bool> {
     let new = folder_of(to);
+    if to.exists() || !new.ends_with("new") {
+        return Ok(to.exists());
+    }
+    let name = to.file_name().unwrap_or_default().as_encoded_bytes();
     for folder in [new.to_owned(), new.with_file_name("cur")] {
         for entry in std::fs::read_dir(&folder).map_err(|e| cannot_write(&folder, &e))? {
             let entry = entry.map_err(|e| cannot_write(&folder, &e))?;
             if entry.file_name().as_encoded_bytes().starts_with(name) {
-                return Ok(false);
+                return Ok(true);
             }
         }
     }
-    Ok(true)
+    Ok(false)
 }
 
 impl Delivery for Maildir {
@@ -76,7 +85,7 @@ impl Delivery for Maildir {
         let Intent::Rename { files } = intent else {
             return Err(super::not_ours(intent));
         };
-        finish_renames(files)?;
+        rename_staged(files)?;
         Ok(self.new.display().to_string())
     }
 

@@ -113,7 +113,8 @@ impl Delivery for Mbox {
     }
 }
 
-/// Finishes an append that a crash interrupted. False when the message must be fetched again.
+/// Finishes an append that a crash interrupted. False when the message must be fetched again. The
+/// rendered message stays: until it is on record as delivered, this may have to be told once more.
 pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result<bool> {
     let locked = LockedFile::open(file)?;
     let Ok(wanted) = File::open(rendered) else {
@@ -135,7 +136,6 @@ pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result
         locked.append(rendered, offset)?;
     }
     locked.sync()?;
-    let _ = std::fs::remove_file(rendered);
     Ok(true)
 }
 
@@ -448,8 +448,14 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         // The database was full, and the run ended.
         drop(mbox);
-        assert!(super::super::recover(&intent, 0).unwrap().is_some());
-        assert_eq!(std::fs::read(&path).unwrap(), before);
+        // It is full still, so that this does not go on record either.
+        for _ in 0..2 {
+            assert!(super::super::recover(&intent, 0).unwrap().is_some());
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
+        super::super::recovered(&intent);
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "only the mbox itself");
     }
 
     /// Whatever another program left at the end, or this program at a power cut.

@@ -178,6 +178,8 @@ pub trait Delivery: Send {
         let mut outcomes = Vec::with_capacity(work.len());
         for (letter, intent) in work {
             let outcome = may(intent).and_then(|()| self.deliver(intent, letter));
+            // Whatever went wrong, another host may have had a part in it.
+            let outcome = outcome.or_else(|err| may(intent).and(Err(err)));
             let goes_on = outcome.as_ref().map_or_else(is_of_one_message, |_| true);
             outcomes.push(outcome);
             if !goes_on {
@@ -225,7 +227,8 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
 }
 
 /// Finishes what was interrupted after it was put on record so many seconds ago. `Some(where)` when
-/// the message is delivered now, `None` when it must be fetched again.
+/// the message is delivered now, `None` when it must be fetched again. The same again does no harm,
+/// until that is on record and [`recovered`] is called.
 pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     match intent {
         Intent::Rename { files: renamed } => {
@@ -268,6 +271,14 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     }
 }
 
+/// That a delivery is finished is on record: nothing is needed any more to recover it.
+pub fn recovered(intent: &Intent) {
+    if let Intent::Append { rendered, .. } = intent {
+        // What stays is swept away by a later run.
+        let _ = std::fs::remove_file(rendered);
+    }
+}
+
 /// Makes a folder that mail is written to, private to this user, if it is not there, and sees that
 /// no other user leads the program elsewhere.
 fn make_folder(folder: &Path) -> Result<()> {
@@ -282,6 +293,36 @@ fn make_folder(folder: &Path) -> Result<()> {
 /// Refuses a folder that another user's link leads to.
 fn check_way(folder: &Path) -> Result<()> {
     files::real_path(folder, End::Folder).map(drop)
+}
+
+/// Renames what was staged, in order. Who does so for the first time, and alone, finds all of it: a
+/// file that is gone was taken away by somebody else, another state's run or a cleaner, and is not
+/// delivered. Over a network it may have been renamed though the answer says that it is gone.
+///
+/// # Errors
+/// [`Rejected`], to be tried again, where a file is gone.
+fn rename_staged(files: &[(PathBuf, PathBuf)]) -> Result<()> {
+    for (from, to) in files {
+        match std::fs::rename(from, to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !from.exists() => {
+                if !maildir::is_there(to)? {
+                    let reason = format!(
+                        "another program removed `{}` before it was delivered",
+                        from.display()
+                    );
+                    return Err(Rejected {
+                        for_good: false,
+                        reason,
+                        wait: None,
+                    }
+                    .into());
+                }
+            }
+            Err(e) => return Err(cannot_write(to, &e)),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Renames in order, passing over those that have been renamed.

@@ -22,7 +22,6 @@ use crate::state::{
     About, Arrived, Failure, Moment, Next, StagedRecord, Standing, Store, WaitName,
 };
 use anyhow::Result;
-use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -244,7 +243,7 @@ impl Committer<'_> {
             Some((wait, reason)) => {
                 let name = WaitName::Destination(&wait.destination);
                 self.store
-                    .keep_wait(name, wait.time, &reason, Timestamp::now())?;
+                    .keep_wait(name, wait.time, &reason, self.store.clock())?;
                 let mut fault = Fault::try_later(reason);
                 fault.retry_after = Some(wait.time);
                 fault

@@ -12,7 +12,6 @@ use crate::mail::RemoteId;
 use crate::model::AfterFetch;
 use crate::state::{Failure, Standing, WaitName};
 use anyhow::Result;
-use jiff::Timestamp;
 use std::collections::HashSet;
 
 /// A chunk has so many messages where a run has a time budget, which is looked at in between.
@@ -142,7 +141,7 @@ impl Visit<'_> {
         if let Some(destination) = place.may_ask_to_wait() {
             let wait = WaitName::Destination(&destination);
             store
-                .respect_wait(wait, Timestamp::now())
+                .respect_wait(wait, store.clock())
                 .map_err(|err| of_delivery(&job.target, err))?;
         }
         if store.is_shared() {

@@ -20,13 +20,17 @@ impl Visit<'_> {
         if !job.include_skipped || self.pass.included.contains(&folder.key) {
             return Ok(0);
         }
+        // Of several folders together: what is not fetched now stays skipped.
+        let left = job
+            .limit
+            .map(|limit| u64::from(limit).saturating_sub(self.tally.fetched));
         let since = job.since.map(|day| day.begins().as_second());
         let (id, epoch) = (folder.record.id, folder.epoch);
         let included = match job.select {
             None => self
                 .store
-                .include_skipped(folder.lock, id, epoch, since, job.limit)?,
-            Some(_) => self.include_selected(folder, since)?,
+                .include_skipped(folder.lock, id, epoch, since, left)?,
+            Some(_) => self.include_selected(folder, since, left)?,
         };
         self.pass.included.push(folder.key.clone());
         if included > 0 {
@@ -39,14 +43,19 @@ impl Visit<'_> {
     }
 
     /// The same where only some messages are selected: those that are not stay skipped.
-    fn include_selected(&mut self, folder: &Folder<'_>, since: Option<i64>) -> Result<u64> {
+    fn include_selected(
+        &mut self,
+        folder: &Folder<'_>,
+        since: Option<i64>,
+        most: Option<u64>,
+    ) -> Result<u64> {
         let (job, store) = (self.job, self.store);
         let (id, epoch) = (folder.record.id, folder.epoch);
         let mut sift = Sift::of_skipped(job, store, folder);
         store.skipped(id, epoch, since, &mut |id| sift.take_again(id))?;
         let (mut selected, found) = sift.finish(self.mailbox)?;
         self.quarantine_too_large(folder, &found)?;
-        selected.truncate(job.limit.map_or(u64::MAX, u64::from));
+        selected.truncate(most.unwrap_or(u64::MAX));
         let mut included = 0;
         for ids in selected.pages(CHUNK) {
             included += store.include(folder.lock, id, epoch, &ids?)?;

@@ -43,6 +43,7 @@ pub fn finish_interrupted(
         match delivery::recover(&intent, since)? {
             Some(place) => {
                 put_on_record(job, store, &message, &place)?;
+                delivery::recovered(&intent);
                 tally.fetched += 1;
                 tally.octets += message.size;
                 reporter.recovered(job, &message, &place);

@@ -279,7 +279,7 @@ fn visits(
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<()> {
-    let mut pass = Pass::new(&tag(&job.address), lock.number());
+    let mut pass = Pass::new(&tag(store, &job.address), lock.number());
     pass.restarted = finish_interrupted(job, store, lock, reporter, tally)?;
     let mut stale_token = false;
     loop {
@@ -347,7 +347,9 @@ fn folder_key(
     Ok(name.to_owned())
 }
 
-/// A short name of a mailbox for file names.
-fn tag(address: &str) -> String {
-    hex(&sha256(mailbox_key(address).as_bytes())[..5])
+/// A short name of a mailbox for file names, other in each state: what a run of another one stages in
+/// the same folder is not on record here, and is not this one's to tidy up.
+fn tag(store: &Store, address: &str) -> String {
+    let key = [mailbox_key(address).as_bytes(), b"\0", &store.mark()].concat();
+    hex(&sha256(&key)[..5])
 }

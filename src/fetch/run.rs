@@ -18,7 +18,6 @@ use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{Holder, Lock, LockName, Ran, Store, Taken, WaitName};
 use crate::workers;
 use anyhow::{Context as _, Result};
-use jiff::Timestamp;
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -216,7 +215,7 @@ impl Run<'_> {
         }
         let mailbox = &*mailbox_key(&job.address);
         let wait = WaitName::Mailbox(mailbox);
-        if let Some(wait) = self.store.wait(wait, Timestamp::now())? {
+        if let Some(wait) = self.store.wait(wait, self.store.clock())? {
             return self.left_alone(task, waits(job, &wait));
         }
         let before = *tally;
@@ -320,7 +319,7 @@ impl Run<'_> {
         else {
             return Ok(());
         };
-        let (wait, now) = (wait.min(LONGEST_WAIT), Timestamp::now());
+        let (wait, now) = (wait.min(LONGEST_WAIT), self.store.clock());
         let mailbox = mailbox_key(&job.address);
         self.store
             .keep_wait(WaitName::Mailbox(&mailbox), wait, &fault.what, now)

@@ -20,7 +20,6 @@ use crate::office::Office;
 use crate::state::{Incident, IncidentKind, IncidentName, OutboxCounts, Store};
 use anyhow::Result;
 use decide::{Observed, Rules};
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long something fails before anybody is told.
@@ -77,12 +76,12 @@ pub fn join_refusals(seen: &mut [Seen]) {
 pub fn may_change(store: &Store) -> Result<bool> {
     let is_of_outbox = |incident: &Incident| incident.name.kind == IncidentKind::Outbox;
     let (incidents, outbox) = store.incidents_and_outbox()?;
-    Ok(why_it_stays(&outbox).is_some() || incidents.iter().any(is_of_outbox))
+    Ok(why_it_stays(&outbox, store.now()).is_some() || incidents.iter().any(is_of_outbox))
 }
 
 /// Why mail does not leave the outbox, if it does not.
-fn why_it_stays(counts: &OutboxCounts) -> Option<String> {
-    let age = counts.oldest.map_or(0, |at| now() - at);
+fn why_it_stays(counts: &OutboxCounts, now: i64) -> Option<String> {
+    let age = counts.oldest.map_or(0, |at| now - at);
     let is_late = counts.waiting > 0 && age > LONG_IN_OUTBOX;
     let fails = counts.unknown > 0 || counts.failed > 0 || is_late;
     fails.then(|| words::outbox(counts))
@@ -111,7 +110,7 @@ impl<'a> Watch<'a> {
         let notify = self.office.notify();
         let heartbeat = notify.and_then(|n| n.heartbeat.as_ref()).filter(|_| ping);
         let (known, outbox) = self.store.incidents_and_outbox()?;
-        let outbox = why_it_stays(&outbox);
+        let outbox = why_it_stays(&outbox, self.store.now());
         let is_quiet = known.is_empty() && outbox.is_none();
         let all_well = |s: &Seen| s.messages == 0 && matches!(s.end, End::Well | End::Passed);
         let mut notices = Vec::new();
@@ -126,7 +125,7 @@ impl<'a> Watch<'a> {
             self.still_open(&known, &mut observed)?;
             let rules = self.rules();
             let (told, to_send) = self.store.change_incidents(|all| {
-                let now = now();
+                let now = self.store.now();
                 let told = decide::observe(all, &observed, &rules, now);
                 (told, decide::take_unsent(all, now))
             })?;
@@ -237,11 +236,6 @@ impl<'a> Watch<'a> {
         };
         let rules = self.rules();
         self.store
-            .change_incidents(|all| decide::observe(all, &observed, &rules, now()))
+            .change_incidents(|all| decide::observe(all, &observed, &rules, self.store.now()))
     }
-}
-
-/// Unix time in seconds.
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }

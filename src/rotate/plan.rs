@@ -11,7 +11,6 @@ use crate::office::Office;
 use crate::shell;
 use crate::state::{Rotation, RotationStep};
 use anyhow::Result;
-use jiff::Timestamp;
 
 impl Work<'_> {
     /// Makes sure that a new credential can be put in its place, and that nobody else needs the old
@@ -100,7 +99,7 @@ impl Work<'_> {
             server: server.to_owned(),
             kind: self.place.kind().to_owned(),
             step: RotationStep::Begun,
-            begun_at: Timestamp::now().as_second(),
+            begun_at: self.store.now(),
             object_id,
             old_key,
             new_key: None,

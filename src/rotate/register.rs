@@ -7,7 +7,6 @@ use crate::digest;
 use crate::state::{Rotation, RotationStep};
 use crate::x509::Identity;
 use anyhow::Result;
-use jiff::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -37,7 +36,7 @@ impl Work<'_> {
             None => {
                 let registry = self.registry(&self.place.present()?)?;
                 self.lock.check()?;
-                let ends_at = Timestamp::now().as_second() + i64::from(self.order.days) * DAY;
+                let ends_at = self.store.now() + i64::from(self.order.days) * DAY;
                 let new = registry.add_secret(object_of(rotation), &name_of(rotation), ends_at)?;
                 self.store.keep_new_credential(&rotation.id, &new.kept())?;
                 new
@@ -131,6 +130,7 @@ impl Work<'_> {
         }
         self.store.forget_new_credential(&rotation.id)?;
         rotation.step = RotationStep::Begun;
+        rotation.print = None;
         rotation.id = digest::guid()?;
         self.put_on_record(rotation)
     }

@@ -5,9 +5,14 @@ use crate::fault::Fault;
 use crate::shell;
 use crate::state::{Rotation, RotationStep};
 use anyhow::Result;
-use jiff::Timestamp;
 
 impl Work<'_> {
+    /// Whether the grace of the old credential is over.
+    pub(super) fn is_due(&self, rotation: &Rotation) -> bool {
+        let now = self.store.now();
+        rotation.remove_at.is_some_and(|at| at <= now)
+    }
+
     /// Removes the credential that was replaced.
     pub(super) fn remove_old(&mut self, mut rotation: Rotation) -> Result<Rotation> {
         let present = self.place.present()?;
@@ -58,9 +63,4 @@ impl Work<'_> {
             ),
         });
     }
-}
-
-pub fn is_due(rotation: &Rotation) -> bool {
-    let now = Timestamp::now().as_second();
-    rotation.remove_at.is_some_and(|at| at <= now)
 }

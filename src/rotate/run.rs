@@ -2,7 +2,6 @@
 
 use super::caller::Caller;
 use super::place::Place;
-use super::retire::is_due;
 use super::sign_in::SignIn;
 use super::work::{Order, Outcome, Until, Work};
 use crate::fault::{Fault, Kind, kind_of};
@@ -100,7 +99,7 @@ impl Work<'_> {
             Some(rotation) if rotation.step == RotationStep::Installed => {
                 self.store.forget_new_credential(&rotation.id)?;
                 let early = self.order.until == Until::Finished;
-                if !early && !is_due(&rotation) {
+                if !early && !self.is_due(&rotation) {
                     return Ok(self.told(&rotation));
                 }
                 self.outcome.removed = true;
@@ -130,7 +129,7 @@ impl Work<'_> {
             .ends_at()
             .or(self.app.secret_expires.map(|day| day.begins().as_second()))
             .or(last.as_ref().and_then(|last| last.ends_at));
-        let now = Timestamp::now().as_second();
+        let now = self.store.now();
         let is_far = |end: i64| limit.is_some_and(|limit| end - now > limit);
         if known_end.is_some_and(is_far) {
             self.outcome.ends_at = known_end;
@@ -202,13 +201,19 @@ impl Work<'_> {
         rotation.object_id = given(self.order.object_id).or(rotation.object_id);
         rotation.old_key = given(self.order.key_id).or(rotation.old_key);
         let mut kept = self.store.new_credential(&rotation.id)?;
-        if kept.is_none() && began == Began::Before {
-            // What another run may have registered is lost, or on another machine.
-            self.withdraw(&mut rotation)?;
-        }
-        let new = match self.place.kind() {
-            "secret" => self.register_secret(&mut rotation, kept.take())?,
-            _ => self.register_certificate(&mut rotation, kept.take())?,
+        let present = self.place.present()?;
+        let new = if kept.is_none() && present.is_of(&rotation)? {
+            // Another host put it there: without it, nothing could sign in any more.
+            present
+        } else {
+            if kept.is_none() && began == Began::Before {
+                // What another run may have registered is lost, or on another machine.
+                self.withdraw(&mut rotation)?;
+            }
+            match self.place.kind() {
+                "secret" => self.register_secret(&mut rotation, kept.take())?,
+                _ => self.register_certificate(&mut rotation, kept.take())?,
+            }
         };
         self.sign_in.token_in_time(&new, self.order.wait)?;
         self.lock.check()?;
@@ -224,7 +229,7 @@ impl Work<'_> {
         }
         self.write_end(&rotation)?;
         rotation.step = RotationStep::Installed;
-        rotation.remove_at = Some(Timestamp::now().as_second() + self.order.grace);
+        rotation.remove_at = Some(self.store.now() + self.order.grace);
         self.put_on_record(&rotation)?;
         self.store.forget_new_credential(&rotation.id)?;
         if self.store.is_shared() {
@@ -265,7 +270,7 @@ impl Work<'_> {
     /// Ends a run after a new credential is in its place.
     fn end(mut self, rotation: Rotation) -> Result<Outcome> {
         let finish = self.order.until == Until::Finished;
-        let rotation = match finish || is_due(&rotation) {
+        let rotation = match finish || self.is_due(&rotation) {
             true => self.remove_old(rotation)?,
             false => rotation,
         };

@@ -4,7 +4,7 @@ use super::outbox::{self, Claim, Destination, ReportTo, Settled};
 use super::{Mail, Post, Sending, record, verdict, work};
 use crate::delivery::{self, Place};
 use crate::fault::{Errors, Fault, Kind};
-use crate::mail::Receipt;
+use crate::mail::{Outcome, Receipt};
 use crate::office::Route;
 use crate::reach::{Mailboxes, sent};
 use crate::state::{OutboxEntry, OutboxState};
@@ -133,13 +133,29 @@ impl<'a> Post<'a> {
         if let Err(err) = &result
             && !outbox::may_pass(err)
         {
+            let given_back = claim.give_back();
+            if matches!(given_back, Ok(false)) {
+                // It is kept, and another host's to send.
+                return Ok(());
+            }
             listener.tell(&mail, &result, None)?;
-            claim.remove()?;
+            given_back?;
             return result.map(drop);
         }
         let sent =
             |settled: &Settled| record::of_attempt(self.sending, &mail, &result, Some(settled));
-        let settled = claim.settle(&result, ReportTo::Caller, self.sending.store.now(), &sent)?;
+        let now = self.sending.store.now();
+        let settled = match (claim.settle(&result, ReportTo::Caller, now, &sent), &result) {
+            // The caller must not send it again, whatever hinders the record.
+            (Err(err), Ok(receipt)) if receipt.outcome == Outcome::Accepted => {
+                let id = claim.entry.id;
+                self.sending.means.observer.warn(&format!(
+                    "message {id} of the outbox was sent, but that is not on record, so the next flush calls its outcome unknown: {err:#}"
+                ));
+                Settled::Gone
+            }
+            (settled, _) => settled?,
+        };
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),

@@ -121,6 +121,15 @@ impl<'a> Sending<'a> {
         }
     }
 
+    /// Tells that something of a transaction is not remembered. What became of the message counts,
+    /// whatever hinders that.
+    fn or_warn(&self, what: &str, remembered: Result<()>) {
+        if let Err(err) = remembered {
+            let words = format!("cannot remember {what}: {err:#}");
+            self.means.observer.warn(&words);
+        }
+    }
+
     /// Who, what and where, for an error; `way` is the one that was taken, if it is known.
     pub fn scene(&'a self, mail: &Mail<'a>, way: Option<SendWay>) -> Scene {
         let route = &mail.route;
@@ -230,14 +239,15 @@ impl<'a> Post<'a> {
                 let address = route.entry.address.address.as_str().to_lowercase();
                 *locked(&sending.accepted).entry(address).or_default() += 1;
             }
-            sending.transports.worked(route, self.way)?;
+            sending.or_warn("the way", sending.transports.worked(route, self.way));
         }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
             locked(&sending.failed_senders).push((sender, fault.clone()));
         }
-        pace::remember_wait(sending.store, sender, &result)?;
+        let waits = pace::remember_wait(sending.store, sender, &result);
+        sending.or_warn("the wait that the server requested", waits);
         result.with_context(|| sending.scene(mail, self.way))
     }
 

@@ -7,7 +7,6 @@ use crate::mail::Receipt;
 use crate::model::Limits;
 use crate::state::{Lock, LockName, Pace, Sender, Store, Wait, WaitName};
 use anyhow::Result;
-use jiff::Timestamp;
 use std::time::{Duration, Instant};
 
 /// How long a message waits for its turn before it is left for later: a minute is what the limit
@@ -76,7 +75,7 @@ pub fn take_turn(
     loop {
         let wait = sending
             .store
-            .take_turn(sender, recipients, pace, Timestamp::now())?;
+            .take_turn(sender, recipients, pace, sending.store.clock())?;
         let Some(wait) = wait else { return Ok(()) };
         if Instant::now() + wait > deadline {
             return Err(Fault::try_later(format!(
@@ -99,7 +98,7 @@ pub fn take_turn(
 
 /// An error while the server's wait holds.
 pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
-    let now = Timestamp::now();
+    let now = store.clock();
     let Some(wait) = store.wait(WaitName::Sending(sender), now)? else {
         return Ok(());
     };
@@ -136,7 +135,8 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
     let Some((wait, reason)) = asked else {
         return Ok(());
     };
-    let until =
-        Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
+    let until = store
+        .clock()
+        .saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
     store.set_wait(WaitName::Sending(sender), &Wait { until, reason })
 }

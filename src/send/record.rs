@@ -10,7 +10,6 @@ use crate::mail::{self, Outcome, Receipt};
 use crate::office::Route;
 use crate::state::{About, OutboxEntry, Recipient, Sent};
 use anyhow::Result;
-use jiff::Timestamp;
 
 /// Every recipient was dealt with in this way.
 const ACCEPTED: &str = "accepted";
@@ -132,7 +131,7 @@ impl Sending<'_> {
         let Some(sent) = of_attempt(self, mail, result, None) else {
             return;
         };
-        if let Err(err) = self.store.record_sent(&sent, Timestamp::now().as_second()) {
+        if let Err(err) = self.store.record_sent(&sent, self.store.now()) {
             self.means.observer.warn(&format!(
                 "the history does not mention this message: {err:#}"
             ));

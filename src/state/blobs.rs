@@ -9,7 +9,7 @@ use super::{Lock, LockName, Store};
 use crate::digest::{hex, random};
 use crate::fault::{Fault, Kind};
 use crate::files;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -182,11 +182,11 @@ impl Blobs {
             return rows.read(name, take);
         }
         let path = self.path(name);
-        let cannot = || cannot_read(&path);
-        let mut file = File::open(&path).with_context(cannot)?;
+        let cannot = |e: io::Error| files::cannot("read", &path, &e);
+        let mut file = File::open(&path).map_err(cannot)?;
         let mut piece = vec![0; PIECE];
         loop {
-            match file.read(&mut piece).with_context(cannot)? {
+            match file.read(&mut piece).map_err(cannot)? {
                 0 => return Ok(()),
                 n => take(&piece[..n])?,
             }
@@ -206,7 +206,7 @@ impl Blobs {
                 octets.reserve(usize::try_from(size).unwrap_or(0));
                 file.take(most).read_to_end(&mut octets)
             })
-            .with_context(|| cannot_read(&path))?;
+            .map_err(|e| files::cannot("read", &path, &e))?;
         Ok(octets)
     }
 
@@ -279,10 +279,6 @@ impl Blobs {
             .hint("the message is not kept and was not sent; another state folder: --state-dir")
             .into()
     }
-}
-
-fn cannot_read(path: &Path) -> String {
-    format!("cannot read `{}`", path.display())
 }
 
 #[cfg(test)]

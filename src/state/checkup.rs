@@ -67,8 +67,8 @@ impl Store {
                 })
             })
         })?;
-        if let Some(now) = leases.now() {
-            checkup.ahead = Timestamp::now().as_second() - now;
+        if let Some(time) = leases.time() {
+            checkup.ahead = Timestamp::now().as_second() - time.div_euclid(1000);
         }
         Ok(Some(checkup))
     }

@@ -279,13 +279,12 @@ impl Leases {
         self.0.period
     }
 
-    /// The database's time in Unix seconds, whatever the clock of this host is set to. `None` where
-    /// it cannot be asked.
-    pub fn now(&self) -> Option<i64> {
+    /// The database's time in Unix milliseconds, whatever the clock of this host is set to. `None`
+    /// where it cannot be asked.
+    pub fn time(&self) -> Option<i64> {
         let held = &self.0;
-        let known = |clock: Option<Clock>| {
-            clock.map(|clock| (clock.time + millis(clock.at.elapsed())).div_euclid(1000))
-        };
+        let known =
+            |clock: Option<Clock>| clock.map(|clock| clock.time + millis(clock.at.elapsed()));
         let now = *lock(&held.clock);
         known(now).or_else(|| {
             let sent = Moment::now();

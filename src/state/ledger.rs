@@ -452,7 +452,7 @@ impl Store {
         folder: FolderId,
         epoch: Epoch,
         since: Option<i64>,
-        most: Option<u32>,
+        most: Option<u64>,
     ) -> Result<u64> {
         const INCLUDE: Sql = Sql::both(
             "UPDATE message SET state = 'failed', next_attempt = 0, reason = 'skipped before'
@@ -461,7 +461,7 @@ impl Store {
                             AND (received IS NULL OR received >= ?3)
                           ORDER BY coalesce(received, 0), id LIMIT ?4)",
         );
-        let most = most.map_or(i64::MAX, i64::from);
+        let most = most.map_or(i64::MAX, |most| i64::try_from(most).unwrap_or(i64::MAX));
         let row = values![folder, epoch, since.unwrap_or(i64::MIN), most];
         self.intend(lock, |tx| tx.run(&INCLUDE, &row))
     }

@@ -261,7 +261,8 @@ impl Desk<'_> {
             Event::Included(most) => {
                 let of = format!("epoch = {epoch} AND state = 'skipped'");
                 let before = self.count(&of);
-                let included = store.include_skipped(&Lock::FREE, folder, epoch, None, Some(*most));
+                let included =
+                    store.include_skipped(&Lock::FREE, folder, epoch, None, Some(u64::from(*most)));
                 assert_eq!(included.unwrap(), before.min((*most).into()));
                 let left = before.saturating_sub((*most).into());
                 assert_eq!(self.count(&of), left);

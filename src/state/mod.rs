@@ -79,7 +79,7 @@ pub use rotation::{Rotation, RotationKey, RotationStep};
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, cause_of, kind_of};
 use crate::files::{self, End};
 use crate::model::Secrets;
 use anyhow::Result;
@@ -286,6 +286,17 @@ impl Store {
         folder.into_os_string().into_encoded_bytes()
     }
 
+    /// Tells this state from every other, also from one at the same path of another machine or
+    /// container; what was copied, as from a backup, is another one.
+    pub fn mark(&self) -> Vec<u8> {
+        let mut mark = self.identity();
+        if !self.is_shared() {
+            let database = self.folder.join(DATABASE).metadata();
+            mark.extend(database.map_or(0, |file| file.ino()).to_be_bytes());
+        }
+        mark
+    }
+
     /// Runs `work`, which changes nothing. It may be run again, from its beginning.
     fn read<T>(&self, work: impl FnMut(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
         self.db.read(work).map_err(|e| self.fault("read", &e))
@@ -296,14 +307,19 @@ impl Store {
         failure::spoilt(self.db.place(), what, err)
     }
 
-    /// Unix time in seconds: the database's where several hosts share it, so that none of their
-    /// clocks counts.
-    pub fn now(&self) -> i64 {
+    /// The time: the database's where several hosts share it, so that none of their clocks counts.
+    pub fn clock(&self) -> jiff::Timestamp {
         let shared = match &self.locks {
-            Locks::Leases(leases) => leases.now(),
+            Locks::Leases(leases) => leases.time(),
             Locks::Files(_) => None,
         };
-        shared.unwrap_or_else(|| jiff::Timestamp::now().as_second())
+        let shared = shared.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
+        shared.unwrap_or_else(jiff::Timestamp::now)
+    }
+
+    /// The same in Unix seconds.
+    pub fn now(&self) -> i64 {
+        self.clock().as_second()
     }
 
     /// Runs `work` in one durable transaction. It may be run again, from its beginning.
@@ -333,14 +349,26 @@ impl Store {
     /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
     /// holds the lock by now, and nobody else knows it: while a shared database is away, it is tried
     /// again for [`Locks::patience`].
-    fn fact<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+    fn fact<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.persist(None, work)
+    }
+
+    /// The same of what is true only as long as nobody else has taken the lock: it is undone where
+    /// another host has.
+    fn persist<T>(
+        &self,
+        lock: Option<&Lock>,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
         let began = Moment::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let written = self.write(Durable::Now, None, &mut work);
-            match &written {
-                Err(err) if kind_of(err) == Kind::TryLater => {}
-                _ => return written,
+            let written = self.write(Durable::Now, lock, &mut work);
+            let Err(err) = &written else {
+                return written;
+            };
+            if kind_of(err) != Kind::TryLater || cause_of(err) == Some(Cause::LeaseLost) {
+                return written;
             }
             if began.elapsed() >= self.locks.patience() {
                 return written;

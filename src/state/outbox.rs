@@ -216,72 +216,42 @@ impl Store {
     /// Puts on record, durably, what is about to happen to a message, of which `lock` is. Body, size
     /// and ids do not change.
     pub fn outbox_update(&self, lock: &Lock, entry: &OutboxEntry) -> Result<()> {
-        self.outbox_write(Some(lock), entry, entry.attempts, None)
+        let write = |work: &mut Work<'_>| self.intend(lock, work);
+        outbox_write(entry, entry.attempts, None, write)
     }
 
     /// Puts on record, durably, what became of a message that had been tried so often, with what the
-    /// history is to say of it: whoever works on it by now, unless they have tried it since.
+    /// history is to say of it: whoever works on it by now, unless they have tried it since. With a
+    /// `lock`, not where another host works on it by now.
     pub fn outbox_settle(
-        &self,
-        entry: &OutboxEntry,
-        attempts: u32,
-        sent: Option<&Sent>,
-    ) -> Result<()> {
-        self.outbox_write(None, entry, attempts, sent)
-    }
-
-    fn outbox_write(
         &self,
         lock: Option<&Lock>,
         entry: &OutboxEntry,
         attempts: u32,
         sent: Option<&Sent>,
     ) -> Result<()> {
-        const UPDATE: Sql = Sql::both(
-            "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
-                    next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
-                    changed_at = ?11
-             WHERE id = ?1 AND attempts = ?12",
-        );
-        let envelope = serde_json::to_string(&entry.envelope)?;
-        let refused = serde_json::to_string(&entry.refused)?;
-        let row = values![
-            entry.id,
-            &envelope,
-            entry.shared_id,
-            entry.state.word(),
-            entry.attempts,
-            entry.next_attempt,
-            &entry.reason,
-            &refused,
-            entry.report.as_ref(),
-            entry.kept_at,
-            entry.changed_at,
-            attempts,
-        ];
-        let write = |tx: &mut Tx<'_>| {
-            tx.later(&UPDATE, &row)?;
-            sent.map_or(Ok(()), |sent| {
-                history::write_sent(tx, sent, entry.changed_at)
-            })
-        };
-        match lock {
-            Some(lock) => self.intend(lock, write),
-            None => self.fact(write),
-        }
+        let write = |work: &mut Work<'_>| self.persist(lock, work);
+        outbox_write(entry, attempts, sent, write)
     }
 
     /// Takes a message off the record that had been tried so often: it is dealt with, whoever works
-    /// on it by now. Its body goes with it from a shared database; as a file it is then nobody's.
-    /// `sent` is what the history is to say of it, and when it was (Unix seconds).
-    pub fn outbox_remove(&self, id: i64, attempts: u32, sent: Option<(&Sent, i64)>) -> Result<()> {
+    /// on it by now; with a `lock`, not where another host does. Its body goes with it from a shared
+    /// database; as a file it is then nobody's. `sent` is what the history is to say of it, and when
+    /// it was (Unix seconds).
+    pub fn outbox_remove(
+        &self,
+        lock: Option<&Lock>,
+        id: i64,
+        attempts: u32,
+        sent: Option<(&Sent, i64)>,
+    ) -> Result<()> {
         const REMOVE_BODY: Sql = Sql::postgres(
             "DELETE FROM body WHERE kind = 'outbox'
              AND id = (SELECT file FROM outbox WHERE id = ?1 AND attempts = ?2)",
         );
         const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1 AND attempts = ?2");
         let which = values![id, attempts];
-        self.fact(|tx| {
+        self.persist(lock, |tx| {
             if self.is_shared() {
                 tx.later(&REMOVE_BODY, &which)?;
             }
@@ -346,6 +316,47 @@ pub(super) fn counts(row: &Row<'_>) -> Result<OutboxCounts, Error> {
         unknown: count(1)?,
         failed: count(2)?,
         oldest: row.get(3)?,
+    })
+}
+
+/// What is done in a transaction.
+type Work<'a> = dyn FnMut(&mut Tx<'_>) -> Result<(), Error> + 'a;
+
+/// Has `write` put on record what may change of a message that had been tried so often, with what
+/// the history is to say of it.
+fn outbox_write(
+    entry: &OutboxEntry,
+    attempts: u32,
+    sent: Option<&Sent>,
+    write: impl FnOnce(&mut Work<'_>) -> Result<()>,
+) -> Result<()> {
+    const UPDATE: Sql = Sql::both(
+        "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
+                next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
+                changed_at = ?11
+         WHERE id = ?1 AND attempts = ?12",
+    );
+    let envelope = serde_json::to_string(&entry.envelope)?;
+    let refused = serde_json::to_string(&entry.refused)?;
+    let row = values![
+        entry.id,
+        &envelope,
+        entry.shared_id,
+        entry.state.word(),
+        entry.attempts,
+        entry.next_attempt,
+        &entry.reason,
+        &refused,
+        entry.report.as_ref(),
+        entry.kept_at,
+        entry.changed_at,
+        attempts,
+    ];
+    write(&mut |tx| {
+        tx.later(&UPDATE, &row)?;
+        sent.map_or(Ok(()), |sent| {
+            history::write_sent(tx, sent, entry.changed_at)
+        })
     })
 }
 

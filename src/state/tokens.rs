@@ -231,7 +231,8 @@ impl Store {
         tokens: &[(TokenKey, TokenRow)],
         signed_in: Option<&TokenKey>,
     ) -> Result<()> {
-        // Of two hosts that signed in at once, the one that got the newer token may be the first.
+        // Of two hosts that signed in at once, the one that got the newer token may be the first. One
+        // that is newer than now is of a host whose clock is wrong, and keeps no other back.
         const SAVE: Sql = Sql::two(
             "INSERT INTO token (key, access_token, expires_at, refresh_token, obtained_at)
              VALUES (?1, ?2, ?3, ?4, ?5)
@@ -241,7 +242,8 @@ impl Store {
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (key) DO UPDATE
              SET access_token = ?2, expires_at = ?3, refresh_token = ?4, obtained_at = ?5
-             WHERE token.obtained_at <= ?5",
+             WHERE token.obtained_at <= ?5
+                OR token.obtained_at > extract(epoch FROM clock_timestamp()) * 1000 + 60000",
         );
         const FORGET: Sql = Sql::both("DELETE FROM wait WHERE key IN (?1, ?2, ?3)");
         if !self.keeps_secrets() && tokens.iter().any(|(_, row)| row.secret.is_some()) {
@@ -742,6 +744,30 @@ mod tests {
             store.sign_in_record(&key).unwrap().wait.unwrap().1,
             "plain words"
         );
+    }
+
+    #[test]
+    fn a_host_whose_clock_is_wrong_keeps_no_token_of_the_others_back() {
+        let engine = Engine::postgres();
+        let store = engine.open();
+        let now = time(millis(SystemTime::now()));
+        let (minute, year) = (Duration::from_secs(60), Duration::from_secs(365 * 86_400));
+        for (obtained_at, kept) in [
+            (now, now),
+            (now - minute, now),
+            (now + year, now + year),
+            (now + minute / 2, now + minute / 2),
+            (now - year, now + minute / 2),
+        ] {
+            let row = TokenRow {
+                secret: None,
+                obtained_at,
+                expires_at: None,
+            };
+            store.save_tokens(&[(key("imap"), row)], None).unwrap();
+            let found = store.token(&key("imap")).unwrap().unwrap();
+            assert_eq!(found.obtained_at, kept, "{obtained_at:?}");
+        }
     }
 
     #[test]

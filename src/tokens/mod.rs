@@ -25,7 +25,6 @@ use crate::office::{
 use crate::secret::Secret;
 use crate::state::{Lock, SignInFailure, Store, TokenKey, TokenRow, WaitName};
 use anyhow::Result;
-use jiff::Timestamp;
 use keep::Tokens;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -328,7 +327,7 @@ impl<'a> Access<'a> {
         let Some((until, reason)) = wait else {
             return Ok(());
         };
-        let left = match until.duration_since(SystemTime::now()) {
+        let left = match until.duration_since(self.store.clock().into()) {
             // No wait that is kept is longer, unless the clock was set back.
             Ok(left) if left <= http::LONGEST_WAIT => left,
             _ => return Ok(()),
@@ -361,7 +360,8 @@ impl<'a> Access<'a> {
         if let (Kind::TryLater, Some(wait)) = (fault.kind, fault.retry_after) {
             let reason = fault.server_said.as_deref().unwrap_or(&fault.what);
             let name = WaitName::SignIn(&wanted.key);
-            self.store.keep_wait(name, wait, reason, Timestamp::now())?;
+            self.store
+                .keep_wait(name, wait, reason, self.store.clock())?;
         }
         Ok(())
     }

@@ -428,6 +428,9 @@ fn an_editor_changes_a_copy_that_must_be_valid() {
         .mentions("`config edit` starts `vi` only on a terminal");
     edit("false").fails(64).mentions("nothing was changed");
     edit("no-such-editor").fails(64).mentions("no-such-editor");
+    edit("rm")
+        .fails(73)
+        .mentions("after it was edited: No such");
     edit("sed -i s/oauth-service/oauth-servce/")
         .fails(78)
         .mentions("oauth-service");

@@ -1,6 +1,7 @@
 //! `send` by Graph: what goes out, what is refused, and what nobody knows.
 
 use super::{Office, SUPPORT};
+use crate::patience::until;
 use crate::standin::{GraphFault, SmtpAt, SmtpFault};
 use crate::world::{CLIENT_ID, Ran};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -292,6 +293,34 @@ fn a_draft_that_fails_is_taken_away() {
     faults.next(1, "/send", GraphFault::ActThenClose);
     assert_eq!(send_large(&office, &text).code, 76);
     assert_eq!(sent(&office), 1);
+}
+
+/// Until the draft is sent nothing has gone out, however long its attachments take: who dies before
+/// has the next flush send it, and leaves nothing to a person.
+#[test]
+fn who_dies_while_attachments_are_uploaded_has_sent_nothing() {
+    let office = Office::new("graph");
+    let text = with_attachments(&[9 << 20]);
+    let latency = &office.m365.faults().graph.latency;
+    latency.store(1000, SeqCst);
+    let file = office.world.write("large.eml", &text);
+    let send = office.world.run(["send", "-t", "--outbox", "--file"]);
+    let mut running = send.args([file]).starts();
+    until("an attachment is on its way, or the run is over", || {
+        office.requests("/upload/") > 0 || running.is_over()
+    });
+    running.signal("-KILL");
+    assert_eq!(running.ends().code, -10);
+    latency.store(0, SeqCst);
+    assert_eq!(sent(&office), 0);
+    office
+        .world
+        .run(["outbox", "flush"])
+        .succeeds()
+        .says_nothing();
+    assert_eq!(sent(&office), 1);
+    let left = office.world.run(["outbox", "list", "--json"]).succeeds();
+    assert_eq!(left.json()["outbox"], serde_json::json!([]), "{left}");
 }
 
 /// What a part says of itself, and its octets.

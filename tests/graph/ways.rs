@@ -127,3 +127,34 @@ fn a_role_in_exchange_lets_send_what_no_token_names() {
         "{shown}"
     );
 }
+
+/// The database cannot take note of that. The message is accepted all the same, and must not be sent
+/// again.
+#[test]
+fn a_message_that_was_accepted_is_whatever_cannot_be_put_on_record() {
+    let office = Office::with_roles("auto", vec![]);
+    office
+        .m365
+        .faults()
+        .graph
+        .given_by_exchange
+        .lock()
+        .unwrap()
+        .insert(SUPPORT.into());
+    let send = |args: &[&str]| {
+        let message = format!("From: {SUPPORT}\nTo: a@fabrikam.example\nSubject: x\n\nx\n");
+        let run = office.world.run(["send", "-t"]).args(args);
+        run.stdin(message).succeeds()
+    };
+    office.world.run(["outbox", "list"]).succeeds();
+    office.change_state(
+        "CREATE TRIGGER full BEFORE INSERT ON way WHEN NEW.ground = 'proven'
+         BEGIN SELECT RAISE(FAIL, 'the disk is full'); END",
+    );
+    for (n, args) in [&[][..], &["--outbox"]].into_iter().enumerate() {
+        send(args).mentions("warning: cannot remember the way: ");
+        assert_eq!(office.m365.submitted().len(), n + 1, "{args:?}");
+    }
+    let left = office.world.run(["outbox", "list", "--json"]).succeeds();
+    assert_eq!(left.json()["outbox"], serde_json::json!([]), "{left}");
+}

@@ -5,6 +5,7 @@ use super::{MESSAGE, SUPPORT, change_state, later, office, outbox, pipe};
 use crate::patience::until;
 use crate::standin::{Gate, SmtpAt, SmtpFault};
 use std::fs;
+use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
 fn reply(text: &str) -> SmtpFault {
@@ -268,6 +269,87 @@ fn a_report_that_cannot_be_delivered_stays_and_is_told() {
     assert!(outbox(&home).is_empty());
 }
 
+/// An office with a message that was given up, of which a report is due.
+fn with_a_report_due() -> crate::tokens::Home {
+    let home = office();
+    fs::write(home.path("mail"), "no folder").unwrap();
+    let faults = home.standin.faults();
+    faults.smtp_next(9, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    change_state(&home, "UPDATE outbox SET kept_at = 0, attempts = 20");
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(75);
+    fs::remove_file(home.path("mail")).unwrap();
+    home
+}
+
+/// The report is taken away before it is delivered: it is made once more, and not taken for
+/// delivered.
+#[test]
+fn a_report_that_another_program_removed_is_delivered_by_the_next_flush() {
+    let home = with_a_report_due();
+    let own = home.command(&["outbox", "flush"]);
+    let mut running = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "--trace=rename"])
+        .args(["--inject=rename:delay_enter=3000000:when=1", "--"])
+        .arg(own.get_program())
+        .args(own.get_args())
+        .env_clear()
+        .envs(own.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let database = rusqlite::Connection::open(home.path("state/state.sqlite")).unwrap();
+    let is_on_record = || {
+        let count = "SELECT count(*) FROM outbox WHERE report IS NOT NULL";
+        let count = database.query_row(count, [], |row| row.get::<_, u32>(0));
+        count.unwrap_or(0) == 1
+    };
+    until("the report is on record, or the flush is over", || {
+        is_on_record() || running.try_wait().unwrap().is_some()
+    });
+    for file in fs::read_dir(home.path("mail/support/tmp")).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    assert_eq!(running.wait().unwrap().code(), Some(75));
+    assert_eq!(outbox(&home)[0]["state"], "failed");
+    home.run(&["outbox", "flush"]).succeeds();
+    the_report(&home);
+    assert!(outbox(&home).is_empty());
+}
+
+#[test]
+fn a_report_that_its_destination_refuses_is_no_bug() {
+    let home = with_a_report_due();
+    let config = fs::read_to_string(home.path("config.yaml")).unwrap();
+    let deliver = config.lines().find(|l| l.contains("deliver:")).unwrap();
+    for (exit, code) in [(75, 75), (65, 69)] {
+        let command = format!("  deliver: 'command:sh -c \"exit {exit}\"'");
+        home.write("config.yaml", &config.replace(deliver, &command));
+        home.run(&["outbox", "flush"])
+            .fails(code)
+            .mentions("the destination refused the report: the command `sh` exited with");
+        assert_eq!(outbox(&home)[0]["state"], "failed");
+    }
+    home.write("config.yaml", &config);
+    home.run(&["outbox", "flush"]).succeeds();
+    the_report(&home);
+    let spool = home.path("state/spool");
+    assert_eq!(fs::read_dir(spool).unwrap().count(), 0);
+}
+
+#[test]
+fn a_report_that_is_delivered_leaves_nothing_behind() {
+    let home = with_a_report_due();
+    let config = fs::read_to_string(home.path("config.yaml")).unwrap();
+    home.write("config.yaml", &config.replace("maildir:", "mbox:"));
+    fs::create_dir(home.path("mail")).unwrap();
+    home.run(&["outbox", "flush"]).succeeds();
+    assert!(home.path("mail/support").is_file());
+    let spool = home.path("state/spool");
+    assert_eq!(fs::read_dir(spool).unwrap().count(), 0);
+}
+
 #[test]
 fn an_unknown_outcome_is_never_repeated_by_itself_and_sent_items_decides() {
     let home = office();
@@ -485,4 +567,38 @@ fn whom_the_server_refused_before_it_broke_off_is_reported() {
     assert_eq!(kept[0]["state"], "unknown");
     assert_eq!(kept[0]["to"].as_array().unwrap().len(), 3);
     assert!(the_report(&home).contains("Final-Recipient: rfc822; b@example.com\r\n"));
+}
+
+/// Whoever is told that it failed sends it once more.
+#[test]
+fn what_was_sent_is_no_failure_though_it_cannot_be_put_on_record() {
+    let home = office();
+    home.run(&["outbox", "list"]).succeeds();
+    change_state(
+        &home,
+        "CREATE TRIGGER full BEFORE DELETE ON outbox
+         BEGIN SELECT RAISE(FAIL, 'the disk is full'); END",
+    );
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
+        .succeeds()
+        .mentions("warning: message 1 of the outbox was sent, but that is not on record");
+    assert_eq!(home.standin.submitted().len(), 1);
+    change_state(&home, "DROP TRIGGER full");
+    home.run(&["outbox", "flush"]).fails(76);
+    home.run(&["outbox", "retry", "1"]).succeeds();
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 1);
+}
+
+#[test]
+fn a_message_that_cannot_be_read_is_no_bug() {
+    let home = with_a_report_due();
+    let folder = home.path("state/outbox");
+    for file in fs::read_dir(folder).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    home.run(&["outbox", "show", "1", "--raw"])
+        .fails(73)
+        .mentions("error: cannot read `")
+        .mentions("No such file or directory");
 }

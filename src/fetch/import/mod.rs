@@ -24,7 +24,6 @@ use crate::shell;
 use crate::state::{ImportedFolder, Lock, LockName, Store, WaitName};
 use crate::wording::messages;
 use anyhow::{Context as _, Result};
-use jiff::Timestamp;
 use sorting::Sorting;
 use std::cell::Cell;
 use std::time::Duration;
@@ -83,7 +82,7 @@ pub fn import(
         Ok(lock) => lock,
         Err(holder) => return Err(held(job, &holder).into()),
     };
-    if let Some(wait) = store.wait(WaitName::Mailbox(mailbox), Timestamp::now())? {
+    if let Some(wait) = store.wait(WaitName::Mailbox(mailbox), store.clock())? {
         return Err(waits(job, &wait).into());
     }
     let mailboxes = Mailboxes::new(means, office, store);

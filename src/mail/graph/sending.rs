@@ -62,7 +62,6 @@ impl Transport for Graph<'_> {
         message: &[u8],
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        before_end()?;
         let copy = match addressed(envelope, message)? {
             Ok(copy) => copy,
             Err(why) => return Ok(not_sent(why)),
@@ -70,11 +69,12 @@ impl Transport for Graph<'_> {
         // For each message: in a long batch the token is renewed in time.
         self.client.set_token((self.token)(false)?);
         if copy.len() <= DIRECT {
+            before_end()?;
             return self.post(&["sendMail"], Some(&copy), None);
         }
         let apart = parts::take_apart(&copy, SURELY_SMALL);
         if apart.rest.len() <= DIRECT {
-            return self.by_draft(&apart);
+            return self.by_draft(&apart, before_end);
         }
         let largest = apart.largest.map_or_else(String::new, |part| {
             let what = crate::output::escape(&part.what);
@@ -180,7 +180,11 @@ impl Graph<'_> {
 
     /// A draft without the attachments, these one by one, and then the draft is sent. Until then
     /// nothing has gone out, and a draft that fails is taken away again.
-    fn by_draft(&mut self, apart: &Apart) -> Result<Receipt> {
+    fn by_draft(
+        &mut self,
+        apart: &Apart,
+        before_end: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Receipt> {
         let attachments = &apart.attachments;
         if let Some(large) = attachments.iter().find(|a| a.octets.len() > LARGEST) {
             return Ok(not_sent(format!(
@@ -214,7 +218,8 @@ impl Graph<'_> {
             }
         }
         let message_id = draft["internetMessageId"].as_str().map(str::to_owned);
-        let sent = self.post(&["messages", id, "send"], None, message_id);
+        let send = || self.post(&["messages", id, "send"], None, message_id);
+        let sent = before_end().and_then(|()| send());
         let refused = match &sent {
             Ok(receipt) => matches!(receipt.outcome, Outcome::Refused { .. }),
             Err(_) => true,

@@ -10,7 +10,8 @@
 //!    ([`Claim::hand_over`]): a message found in that state without a holder is `unknown` and
 //!    never sent again by itself. Where several hosts share the state, its holder may be cut off and
 //!    not dead, so it is left alone for as long as a server may take to answer;
-//! 4. what became of it is on record before its body goes ([`Claim::settle`]).
+//! 4. what became of it is on record before its body goes ([`Claim::settle`]). Whoever handed nothing
+//!    over, and has lost the message to another host, puts nothing on record.
 //!
 //! A crash before 1 is complete leaves a body without a row, which [`sweep`] removes: nobody was
 //! promised anything.
@@ -20,7 +21,7 @@ mod report;
 
 pub use report::{Destination, deliver_report};
 
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, cause_of, kind_of};
 use crate::mail::{self, Envelope, Receipt, Summary};
 use crate::state::{Hold, Lock, Moment, OutboxEntry, OutboxState, Sent, Store};
 use anyhow::Result;
@@ -189,16 +190,19 @@ impl<'a> Claim<'a> {
     }
 
     /// Puts on record, durably, that the end of the message goes out next.
-    pub fn hand_over(&self) -> Result<()> {
+    pub fn hand_over(&mut self) -> Result<()> {
         let mut entry = self.entry.clone();
         entry.state = OutboxState::Sending;
         let recorded = Moment::now();
         entry.changed_at = self.store.now();
         self.store.outbox_update(&self.lock, &entry)?;
+        self.entry = entry;
         self.lock.check_since(recorded, LATEST_END)
     }
 
-    /// Puts on record what became of an attempt, with what the history is to say of it.
+    /// Puts on record what became of an attempt, with what the history is to say of it. Of a message
+    /// that was not handed over, and that another host has by now, the record stays that host's: it
+    /// may be sending it, and what it says of that counts by the attempts before.
     pub fn settle(
         &mut self,
         result: &Result<Receipt>,
@@ -206,25 +210,42 @@ impl<'a> Claim<'a> {
         now: i64,
         history: &dyn Fn(&Settled) -> Option<Sent>,
     ) -> Result<Settled> {
+        let before = self.entry.clone();
         let entry = &mut self.entry;
-        let attempts = entry.attempts;
         entry.attempts += 1;
         entry.changed_at = now;
         let settled = fate::after_attempt(entry, result, report_to, now);
         let sent = history(&settled);
-        self.record(settled, attempts, sent.as_ref())
+        let is_fact = before.state == OutboxState::Sending;
+        let recorded = self.record(settled, !is_fact, before.attempts, sent.as_ref());
+        recorded.or_else(|err| match is_lost(&err) {
+            true => {
+                self.entry = before;
+                Ok(Settled::Later(self.entry.next_attempt))
+            }
+            false => Err(err),
+        })
+    }
+
+    /// Keeps a message no longer that was not handed over and is given back to its caller. False
+    /// where another host has it by now: then it stays kept.
+    pub fn give_back(&mut self) -> Result<bool> {
+        match self.record(Settled::Gone, true, self.entry.attempts, None) {
+            Err(err) if is_lost(&err) => Ok(false),
+            recorded => recorded.map(|_| true),
+        }
     }
 
     /// A person or the server says that it was accepted, or nobody wants it any more.
     pub fn remove(&mut self) -> Result<()> {
-        self.record(Settled::Gone, self.entry.attempts, None)
+        self.record(Settled::Gone, false, self.entry.attempts, None)
             .map(drop)
     }
 
     /// The same of a message that is found to be sent, for the history.
     pub fn remove_sent(&mut self, sent: &Sent, now: i64) -> Result<()> {
         self.entry.changed_at = now;
-        self.record(Settled::Gone, self.entry.attempts, Some(sent))
+        self.record(Settled::Gone, false, self.entry.attempts, Some(sent))
             .map(drop)
     }
 
@@ -245,15 +266,23 @@ impl<'a> Claim<'a> {
         self.store.outbox_update(&self.lock, entry)
     }
 
-    /// Puts on record what became of a message that had been tried so often.
-    fn record(&mut self, settled: Settled, attempts: u32, sent: Option<&Sent>) -> Result<Settled> {
+    /// Puts on record what became of a message that had been tried so often; if `is_ours`, only
+    /// where no other host has it by now.
+    fn record(
+        &mut self,
+        settled: Settled,
+        is_ours: bool,
+        attempts: u32,
+        sent: Option<&Sent>,
+    ) -> Result<Settled> {
         let entry = &self.entry;
+        let lock = is_ours.then_some(&self.lock);
         if settled != Settled::Gone {
-            self.store.outbox_settle(entry, attempts, sent)?;
+            self.store.outbox_settle(lock, entry, attempts, sent)?;
             return Ok(settled);
         }
         let sent = sent.map(|sent| (sent, entry.changed_at));
-        self.store.outbox_remove(entry.id, attempts, sent)?;
+        self.store.outbox_remove(lock, entry.id, attempts, sent)?;
         // The row is what counts; a body that stays is swept later. In a shared database they go
         // together, unless the message has been tried elsewhere since.
         if !self.store.is_shared() {
@@ -261,6 +290,11 @@ impl<'a> Claim<'a> {
         }
         Ok(settled)
     }
+}
+
+/// Another host has the message by now.
+fn is_lost(err: &anyhow::Error) -> bool {
+    cause_of(err) == Some(Cause::LeaseLost)
 }
 
 /// What the header of a message says. Nothing where its body is lost.
@@ -316,7 +350,7 @@ pub fn sweep(store: &Store) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::{Cause, cause_of};
+    use crate::mail::Outcome;
     use crate::state::engines_tests::Engine;
     use std::fs::{self, File};
 
@@ -329,7 +363,7 @@ mod tests {
             to: vec!["a@x.example".into()],
             ..Envelope::default()
         };
-        let mine = keep(&store, envelope, "<1@x>", b"hello", false, None, 5).unwrap();
+        let mut mine = keep(&store, envelope, "<1@x>", b"hello", false, None, 5).unwrap();
         let other = Store::open(folder.path()).unwrap();
         assert!(claim(&other, mine.entry.id, 6).unwrap().is_none());
         mine.hand_over().unwrap();
@@ -352,12 +386,72 @@ mod tests {
         let engine = Engine::postgres();
         let (a, b) = (engine.open(), engine.open());
         let mine = keep(&a, Envelope::default(), "<1@x>", b"x", false, None, 5).unwrap();
-        b.outbox_remove(mine.entry.id, 0, None).unwrap();
+        b.outbox_remove(None, mine.entry.id, 0, None).unwrap();
         assert_eq!(kind_of(&mine.octets().unwrap_err()), Kind::CannotWrite);
         let refused = Fault::try_later("x").cause(Cause::LeaseLost);
         mine.lock.heed(&refused.into());
         let err = mine.octets().unwrap_err();
         assert_eq!(cause_of(&err), Some(Cause::LeaseLost), "{err:#}");
+    }
+
+    /// A host that was frozen before it handed its message over finds that it could not be sent. What
+    /// it says of that must not stand against what the host says that is sending it by now.
+    #[test]
+    fn who_handed_nothing_over_says_nothing_of_what_another_host_sends() {
+        type Attempt = fn() -> Result<Receipt>;
+        let attempts: [Attempt; 3] = [
+            || Err(Fault::try_later("cannot connect").into()),
+            || Ok(Receipt::of(Outcome::Refused { for_good: false })),
+            || Ok(Receipt::of(Outcome::Refused { for_good: true })),
+        ];
+        let envelope = || Envelope {
+            to: vec!["a@x.example".into()],
+            ..Envelope::default()
+        };
+        let nothing = |_: &Settled| None;
+        for (n, attempt) in attempts.iter().enumerate() {
+            let engine = Engine::postgres();
+            let (a, b) = (engine.open(), engine.open());
+            let mut frozen = keep(&a, envelope(), "<1@x>", b"x", false, None, a.now()).unwrap();
+            let id = frozen.entry.id;
+            engine.script("UPDATE lease SET until = clock_timestamp() - interval '1 s'");
+            let mut sending = claim(&b, id, b.now()).unwrap().unwrap();
+            sending.hand_over().unwrap();
+            let on_record = b.outbox_entry(id).unwrap();
+            let settled = frozen.settle(&attempt(), ReportTo::Queue, a.now(), &nothing);
+            assert!(matches!(settled.unwrap(), Settled::Later(_)), "{n}");
+            assert!(frozen.entry.refused.is_empty(), "{n}: no report");
+            assert!(!frozen.give_back().unwrap(), "{n}");
+            assert_eq!(b.outbox_entry(id).unwrap(), on_record, "{n}");
+            let accepted = Ok(Receipt::of(Outcome::Accepted));
+            let settled = sending.settle(&accepted, ReportTo::Queue, b.now(), &nothing);
+            assert_eq!(settled.unwrap(), Settled::Gone, "{n}");
+            assert_eq!(
+                b.outbox_entry(id).unwrap(),
+                None,
+                "{n}: it is not sent again"
+            );
+        }
+    }
+
+    /// What came of a hand-over is a fact, whoever has the message by now.
+    #[test]
+    fn who_handed_it_over_says_what_came_of_it() {
+        let engine = Engine::postgres();
+        let (a, b) = (engine.open(), engine.open());
+        let mut frozen = keep(&a, Envelope::default(), "<1@x>", b"x", false, None, 5).unwrap();
+        frozen.hand_over().unwrap();
+        let id = frozen.entry.id;
+        engine.script(
+            "UPDATE lease SET until = clock_timestamp() - interval '1 s';
+             UPDATE outbox SET changed_at = changed_at - 1000",
+        );
+        let found = claim(&b, id, b.now()).unwrap().unwrap();
+        assert_eq!(found.entry.state, OutboxState::Unknown);
+        let accepted = Ok(Receipt::of(Outcome::Accepted));
+        let settled = frozen.settle(&accepted, ReportTo::Queue, a.now(), &|_| None);
+        assert_eq!(settled.unwrap(), Settled::Gone);
+        assert_eq!(b.outbox_entry(id).unwrap(), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use super::Claim;
 use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
 use crate::digest::{hex, sha256};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::mail::{self, RefusedRecipient, header};
 use crate::state::{Moment, WaitName};
@@ -46,6 +46,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
         }
         if let Some(place) = delivery::recover(&intent, since)? {
             done(claim, now)?;
+            delivery::recovered(&intent);
             return Ok(place);
         }
     }
@@ -56,12 +57,12 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
         store.check_place(folder)?;
     }
     if let Some(destination) = to.place.may_ask_to_wait() {
-        store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+        store.respect_wait(WaitName::Destination(&destination), store.clock())?;
     }
     let mut delivery = delivery::open(&to.place, &store.scratch()?)?;
     let octets = render(claim, to, now)?;
     let letter = letter(claim, to, &octets);
-    let intent = stage(delivery.as_mut(), &letter, &octets)?;
+    let (staged, intent) = stage(delivery.as_mut(), &letter, &octets)?;
     claim.entry.report = Some(serde_json::to_string(&intent)?);
     let recorded = Moment::now();
     claim.entry.changed_at = store.now();
@@ -73,21 +74,29 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     let place = match delivery.deliver(&intent, &letter) {
         Ok(place) => place,
         Err(err) => {
-            if intent.in_flight().is_some() && store.is_shared() {
-                // Nobody need wait for it.
+            let refused = err.downcast::<Rejected>();
+            if refused.is_ok() || (intent.in_flight().is_some() && store.is_shared()) {
+                // Nobody need finish it, or wait for it.
                 claim.entry.report = None;
                 store.outbox_update(&claim.lock, &claim.entry)?;
+                let _ = std::fs::remove_file(staged);
             }
-            let why: Rejected = err.downcast()?;
+            let why = refused?;
             if let Some(wait) = &why.wait {
                 let name = WaitName::Destination(&wait.destination);
-                store.keep_wait(name, wait.time, &why.reason, Timestamp::now())?;
+                store.keep_wait(name, wait.time, &why.reason, store.clock())?;
             }
-            anyhow::bail!("the destination refused the report: {why}");
+            let kind = match why.for_good {
+                true => Kind::Refused,
+                false => Kind::TryLater,
+            };
+            let what = format!("the destination refused the report: {why}");
+            return Err(Fault::new(kind, what).into());
         }
     };
     delivery.flush()?;
     done(claim, now)?;
+    delivery.recorded();
     Ok(place)
 }
 
@@ -99,11 +108,12 @@ fn done(claim: &mut Claim<'_>, now: i64) -> Result<()> {
         true => claim.remove(),
         false => claim
             .store
-            .outbox_settle(&claim.entry, claim.entry.attempts, None),
+            .outbox_settle(None, &claim.entry, claim.entry.attempts, None),
     }
 }
 
-fn stage(delivery: &mut dyn Delivery, letter: &Letter, octets: &[u8]) -> Result<Intent> {
+/// Where it is staged, and how it will be delivered.
+fn stage(delivery: &mut dyn Delivery, letter: &Letter, octets: &[u8]) -> Result<(PathBuf, Intent)> {
     let folder = delivery.staging().to_owned();
     let mut file = tempfile::Builder::new()
         .prefix("report-")
@@ -115,7 +125,7 @@ fn stage(delivery: &mut dyn Delivery, letter: &Letter, octets: &[u8]) -> Result<
     let intent = delivery.plan(&path, letter)?;
     let files: Vec<_> = intent.files().collect();
     files::sync_files(&folder, &files).map_err(|e| delivery::cannot_write(&folder, &e))?;
-    Ok(intent)
+    Ok((path, intent))
 }
 
 fn letter(claim: &Claim<'_>, to: &Destination, octets: &[u8]) -> Letter {

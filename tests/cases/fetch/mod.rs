@@ -11,6 +11,7 @@ mod oddities;
 pub mod receiver;
 mod runs;
 mod select;
+mod staged;
 mod start;
 mod strangers;
 mod webhooks;

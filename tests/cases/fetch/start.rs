@@ -59,6 +59,27 @@ fn what_was_there_before_the_first_fetch_is_skipped_and_can_be_had_later() {
     });
 }
 
+/// The limit is that of the address: what is not fetched in this run stays skipped in each folder.
+#[test]
+fn a_limit_holds_for_what_was_skipped_in_all_folders_together() {
+    both(|via| {
+        let address = format!("{NOW}\nfolders: [INBOX, Cases]");
+        let desk = Desk::new(via, &address);
+        desk.m365.add_folder(SUPPORT, "Cases");
+        for n in 0..3 {
+            desk.m365.deliver(SUPPORT, "INBOX", &message(n));
+            desk.m365.deliver(SUPPORT, "Cases", &message(n + 10));
+        }
+        desk.fetch(&[]).succeeds();
+        desk.fetch(&["--include-skipped", "--limit", "2"])
+            .succeeds();
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_eq!(desk.maildir(MAIL).len(), 2, "{via:?}");
+        desk.fetch(&["--include-skipped"]).succeeds();
+        assert_eq!(desk.maildir(MAIL).len(), 6, "{via:?}");
+    });
+}
+
 #[test]
 fn the_first_fetch_says_how_many_messages_wait() {
     both(|via| {

@@ -2,8 +2,9 @@
 
 use super::{At, Fleet, LONG, SHORT, name};
 use crate::cases::fetch::mail_store::{MailStore, Manner};
-use crate::cases::fetch::{Sorted, Via, assert_same, files};
+use crate::cases::fetch::{SUPPORT, Sorted, Via, assert_same, files};
 use crate::patience::{PATIENCE, until};
+use crate::standin::App;
 use crate::world::Running;
 use std::time::{Duration, Instant};
 
@@ -137,19 +138,22 @@ fn after_an_orderly_end_nothing_waits() {
     assert_same(&sent, &store.taken().sorted(), "at once");
 }
 
+/// A fetch at a host whose clock is wrong.
+fn fetch_at(fleet: &Fleet, host: At, offset: &str) -> crate::world::Run {
+    let folder = format!("/usr/lib/{}-linux-gnu/faketime", std::env::consts::ARCH);
+    fleet
+        .fetch(host)
+        .env("LD_PRELOAD", format!("{folder}/libfaketimeMT.so.1"))
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .env("FAKETIME", offset)
+}
+
 /// The clock of a host has no say in any of this.
 #[test]
 fn a_hosts_wrong_clock_changes_nothing() {
-    let folder = format!("/usr/lib/{}-linux-gnu/faketime", std::env::consts::ARCH);
     for (a, b) in [("+2h", "-2h"), ("-400d", "+400d")] {
         let fleet = with_command("cat > \"$1/taken/$QUEUEMAIL_DELIVERY_ID.$$\"\n");
-        let at = |host, offset: &str| {
-            fleet
-                .fetch(host)
-                .env("LD_PRELOAD", format!("{folder}/libfaketimeMT.so.1"))
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-                .env("FAKETIME", offset)
-        };
+        let at = |host, offset: &str| fetch_at(&fleet, host, offset);
         let sent = fleet.desk.deliver(0..2);
         // As if host A had died handing the first one over, just now.
         at(At::A, a).succeeds();
@@ -170,6 +174,33 @@ fn a_hosts_wrong_clock_changes_nothing() {
         at(At::B, b).succeeds();
         assert_eq!(taken(), sent.len() + 1, "clocks at {a} and {b}: it is over");
     }
+}
+
+/// Nor in what people are told, and how often.
+#[test]
+fn a_hosts_wrong_clock_has_nobody_told_again() {
+    let fleet = Fleet::new(Via::Imap, "deliver: maildir:{shared}/Mail");
+    let told = fleet.shared("told");
+    for at in [At::A, At::B] {
+        let world = fleet.world(at);
+        let command = format!("[sh, -c, 'cat >> \"{}\"']", told.display());
+        let notify = format!("notify:\n  after: 0s\n  command: {command}\n");
+        world.write_config(world.config() + &notify);
+    }
+    let app = App::default().client_id;
+    fleet.desk.m365.revoke(&app, SUPPORT);
+    for (host, offset) in [
+        (At::B, "+0s"),
+        (At::A, "+3d"),
+        (At::B, "+0s"),
+        (At::A, "+3d"),
+        (At::B, "-3d"),
+    ] {
+        fetch_at(&fleet, host, offset).fails(77);
+    }
+    let said = std::fs::read_to_string(&told).unwrap();
+    assert_eq!(said.matches("\"event\"").count(), 1, "{said}");
+    assert!(said.contains("\"event\":\"opened\""), "{said}");
 }
 
 /// The database is away for longer than a lease holds: nothing more is done, and a message that was

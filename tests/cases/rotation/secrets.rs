@@ -1,6 +1,7 @@
 //! Client secrets.
 
 use super::{CLIENT, OLD, OWNED, Office};
+use crate::killed;
 use crate::standin::{App, GraphFault};
 use std::fs;
 use std::sync::atomic::Ordering::SeqCst;
@@ -180,6 +181,27 @@ fn a_new_secret_that_is_lost_is_removed_and_another_one_made() {
     assert_eq!(office.registered(), [office.secret()]);
     assert_ne!(office.secret(), lost);
     office.signs_in("with another one");
+}
+
+/// The machine that made it put it into its place, where other hosts find it, and was gone before
+/// that was on record: it is the only one that can still sign in.
+#[test]
+fn a_new_secret_that_is_in_its_place_already_is_not_removed() {
+    let office = Office::with_secret();
+    let is_there = (10..40).any(|n| {
+        office.reset_secret();
+        let _ = fs::remove_dir_all(office.world.state_dir());
+        office.rotate(&[]).under(killed::killing("fsync", n)).ends();
+        let told = office.world.run(["status", "--json"]).succeeds().json();
+        office.secret() != OLD && told["rotations"][0]["step"] == "registered"
+    });
+    assert!(is_there, "no kill came in between");
+    let made = office.secret();
+    fs::remove_dir_all(office.world.state_dir().join("rotation")).unwrap();
+    office.rotate(&["--grace", "0s"]).succeeds();
+    assert_eq!(office.secret(), made);
+    assert_eq!(office.registered(), [made]);
+    office.signs_in("with the one that was in its place");
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod overlap;
 mod restored;
 mod storage;
 
+pub use kill::killed_at;
+
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, both, files, mboxrd};
 use crate::campaign::{self, Campaign};
 
@@ -43,7 +45,7 @@ fn eml(desk: &Desk) -> Vec<Vec<u8>> {
 
 /// All is well again: one run delivers what is left, and the next has nothing to do.
 #[track_caller]
-fn makes_good(
+pub fn makes_good(
     desk: &Desk,
     sent: &[Vec<u8>],
     delivered: impl Fn(&Desk) -> Vec<Vec<u8>>,
@@ -61,7 +63,7 @@ fn makes_good(
 }
 
 /// Lets the time of the next attempt come for what failed.
-fn make_due(desk: &Desk) {
+pub fn make_due(desk: &Desk) {
     let state = desk.state();
     state
         .execute(
