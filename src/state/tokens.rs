@@ -2,7 +2,7 @@
 //! process ask for a token while the others wait for its answer.
 
 use super::db::{Error, Row, Sql, Value, values};
-use super::{Lock, LockName, Store, TokenKey, WaitName};
+use super::{Lock, LockName, Store, TokenKey, Wait, WaitName};
 use crate::digest::hex;
 use crate::fault::{Cause, Fault, Kind};
 use crate::secret::Secret;
@@ -55,7 +55,7 @@ pub struct SignInRecord {
     /// The subject's last sign-in, if it failed.
     pub failure: Option<Failure>,
     /// Until when the token endpoint asked this client to wait, and why.
-    pub wait: Option<(SystemTime, String)>,
+    pub wait: Option<Wait>,
 }
 
 /// Where tokens are kept.
@@ -152,7 +152,12 @@ impl Store {
                     fault: held.fault()?,
                 })
             }),
-            wait: wait.map(|held| (held.until, held.reason)),
+            wait: wait.and_then(|held| {
+                Some(Wait {
+                    until: held.until.try_into().ok()?,
+                    reason: held.reason,
+                })
+            }),
         })
     }
 

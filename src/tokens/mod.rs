@@ -23,7 +23,7 @@ use crate::office::{
     Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,
 };
 use crate::secret::Secret;
-use crate::state::{Lock, SignInFailure, Store, TokenKey, TokenRow, WaitName};
+use crate::state::{Lock, SignInFailure, Store, TokenKey, TokenRow, Wait, WaitName};
 use anyhow::Result;
 use keep::Tokens;
 use std::collections::HashMap;
@@ -319,15 +319,11 @@ impl<'a> Access<'a> {
         Ok(())
     }
 
-    fn refuse_if_asked_to_wait(
-        &self,
-        wanted: &Wanted<'_>,
-        wait: Option<(SystemTime, String)>,
-    ) -> Result<()> {
-        let Some((until, reason)) = wait else {
+    fn refuse_if_asked_to_wait(&self, wanted: &Wanted<'_>, wait: Option<Wait>) -> Result<()> {
+        let Some(Wait { until, reason }) = wait else {
             return Ok(());
         };
-        let left = match until.duration_since(self.store.clock().into()) {
+        let left = match Duration::try_from(until.duration_since(self.store.clock())) {
             // No wait that is kept is longer, unless the clock was set back.
             Ok(left) if left <= http::LONGEST_WAIT => left,
             _ => return Ok(()),
