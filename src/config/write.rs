@@ -214,7 +214,8 @@ pub fn lock(target: &Path) -> Result<File> {
                 shown(target),
                 files::why(&e)
             ),
-        );
+        )
+        .by_system(&e);
         match e.kind() {
             std::io::ErrorKind::PermissionDenied => fault.hint(load::run_as_owner(target)),
             _ => fault,

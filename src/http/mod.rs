@@ -10,8 +10,8 @@ mod tls;
 
 pub use tls::{Preparation, prepare};
 
-use crate::fault::{Cause, Fault, Kind};
-use crate::net::{Patience, Settings};
+use crate::fault::{Cause, Fault, Kind, is_shortage};
+use crate::net::{self, Patience, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use proxy::Proxies;
@@ -63,9 +63,24 @@ impl From<Lost> for Fault {
     }
 }
 
+/// The host that a request goes to.
+struct Host {
+    name: String,
+    port: u16,
+}
+
+impl Host {
+    fn of(uri: &http::Uri) -> Host {
+        Host {
+            name: uri.host().unwrap_or_default().to_owned(),
+            port: uri.port_u16().unwrap_or(443),
+        }
+    }
+}
+
 /// The body of an answer that is read piece by piece, each within the time-out.
 pub struct Incoming {
-    host: String,
+    host: Host,
     reader: ureq::BodyReader<'static>,
     is_framed: bool,
 }
@@ -198,12 +213,12 @@ impl Agent {
     }
 
     /// What kept a request from its answer: on the way through a proxy, usually that one.
-    fn fault(&self, host: &str, err: ureq::Error) -> Fault {
+    fn fault(&self, host: &Host, err: ureq::Error) -> Fault {
         let Some(proxy) = self
             .proxies
             .proxy
             .as_ref()
-            .filter(|_| self.is_proxied(host))
+            .filter(|_| self.is_proxied(&host.name))
         else {
             return fault(host, err);
         };
@@ -230,6 +245,7 @@ impl Agent {
             },
             ureq::Error::HostNotFound => "its host is unknown".to_owned(),
             ureq::Error::Io(e) if is_lookup(&e) => "its host is unknown".to_owned(),
+            ureq::Error::Io(e) if is_shortage(&e) => return fault(host, ureq::Error::Io(e)),
             ureq::Error::Io(e) => e.to_string(),
             ureq::Error::Timeout(which @ (ureq::Timeout::Resolve | ureq::Timeout::Connect)) => {
                 format!("no answer in time ({which})")
@@ -245,10 +261,10 @@ impl Agent {
             hints,
             ..Fault::new(
                 kind,
-                format!("cannot reach `{host}` through the proxy `{name}:{port}`: {why}"),
+                format!("cannot reach `{}` through the proxy `{name}:{port}`: {why}", host.name),
             )
             .cause(cause)
-            .at(host, None)
+            .at(&host.name, Some(host.port))
         }
     }
 
@@ -258,9 +274,9 @@ impl Agent {
     /// A [`Fault`]: `TryLater` where the host was not reached or did not answer in time,
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
-        let host = request.uri().host().unwrap_or_default().to_owned();
+        let host = Host::of(request.uri());
         let mut request = self.agent.configure_request(request);
-        if self.proxies.is_direct(&host) {
+        if self.proxies.is_direct(&host.name) {
             request = request.proxy(None);
         }
         if self.longest.is_some() {
@@ -311,7 +327,7 @@ impl Agent {
         request: Request<impl Read + 'static>,
         length: u64,
     ) -> Result<Response<Incoming>, Lost> {
-        let host = request.uri().host().unwrap_or_default().to_owned();
+        let host = Host::of(request.uri());
         let (mut parts, body) = request.into_parts();
         let gone = Arc::new(AtomicU64::new(0));
         if length > 0 || parts.method == http::Method::POST {
@@ -329,7 +345,7 @@ impl Agent {
         let mut request = self
             .agent
             .configure_request(Request::from_parts(parts, body));
-        if self.proxies.is_direct(&host) {
+        if self.proxies.is_direct(&host.name) {
             request = request.proxy(None);
         }
         let request = request
@@ -431,36 +447,28 @@ fn is_lookup(err: &io::Error) -> bool {
     err.to_string().contains("failed to lookup address")
 }
 
-fn not_found(host: &str) -> Fault {
-    Fault::try_later(format!("cannot find host `{host}`"))
-        .cause(Cause::HostNotFound)
-        .at(host, None)
-        .hint(format!(
-            "check the name and this machine's DNS: getent hosts {host}"
-        ))
-}
-
-fn fault(host: &str, err: ureq::Error) -> Fault {
+fn fault(host: &Host, err: ureq::Error) -> Fault {
+    let Host { name, port } = host;
     let unreached = |why: &dyn std::fmt::Display| {
-        Fault::try_later(format!("cannot reach `{host}`: {why}"))
+        Fault::try_later(format!("cannot reach `{name}`: {why}"))
             .cause(Cause::CannotReach)
-            .at(host, None)
+            .at(name, Some(*port))
     };
     match err {
         ureq::Error::Other(inner) => match inner.downcast::<TlsFailure>() {
             Ok(failure) => failure.fault,
             Err(other) => unreached(&other),
         },
-        ureq::Error::HostNotFound => not_found(host),
-        ureq::Error::Io(e) if is_lookup(&e) => not_found(host),
-        ureq::Error::Io(e) => unreached(&e),
+        ureq::Error::HostNotFound => net::not_found(name, None),
+        ureq::Error::Io(e) if is_lookup(&e) => net::not_found(name, None),
+        ureq::Error::Io(e) => unreached(&e).by_system(&e),
         ureq::Error::Timeout(which) => {
-            Fault::try_later(format!("`{host}` did not answer in time ({which})"))
+            Fault::try_later(format!("`{name}` did not answer in time ({which})"))
                 .cause(Cause::NoAnswer)
-                .at(host, None)
+                .at(name, Some(*port))
         }
         ureq::Error::BodyExceedsLimit(limit) => Fault::refused(format!(
-            "the answer of `{host}` is larger than {limit} bytes"
+            "the answer of `{name}` is larger than {limit} bytes"
         )),
         other => unreached(&other),
     }

@@ -44,6 +44,7 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     let connector = builder
         .build()
         .context("cannot set up TLS with the system's library")?;
+    net::all_read()?;
     made.insert(key, connector.clone());
     Ok(connector)
 }

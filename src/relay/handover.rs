@@ -129,7 +129,7 @@ fn unreached(socket: &Path, err: &std::io::Error) -> Fault {
     let what = format!("cannot reach the relay at `{}`: {err}", socket.display());
     match err.kind() {
         ErrorKind::PermissionDenied => Fault::no_access(what),
-        _ => Fault::try_later(what),
+        _ => Fault::try_later(what).by_system(err),
     }
 }
 

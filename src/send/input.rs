@@ -76,7 +76,9 @@ pub fn inputs<'a>(sources: Sources<'_>, observer: &'a dyn Observer) -> Result<(u
 }
 
 fn cannot_read(path: &Path, err: &io::Error) -> anyhow::Error {
-    Fault::usage(format!("cannot read `{}`: {err}", path.display())).into()
+    Fault::usage(format!("cannot read `{}`: {err}", path.display()))
+        .by_system(err)
+        .into()
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
@@ -107,6 +109,7 @@ fn maildir(folder: &Path) -> Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(&part).map_err(|e| {
             Fault::usage(format!("`{}` is not a Maildir: {e}", folder.display()))
                 .hint("a single message: --file MESSAGE; an mbox file: --mbox FILE")
+                .by_system(&e)
         })?;
         for entry in entries {
             let path = entry.map_err(|e| cannot_read(&part, &e))?.path();
