@@ -35,8 +35,12 @@ use zeroize::Zeroizing;
 const CONNECTING: Duration = Duration::from_secs(30);
 /// For each piece of a message on its way out, and for the answer to a whole message.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For the body of an answer whose head is read: it decides nothing.
+const BODY: Duration = Duration::from_secs(2);
 /// So many octets of an answer's body are kept for the message about a failure.
 const WORDS: usize = 2000;
+/// A longer body is not read to its end, which would keep the connection.
+const LONGEST_BODY: usize = 64 << 10;
 /// An answer to a notice is not longer, in octets.
 const LONGEST_ANSWER: u64 = 64 << 10;
 /// A header field's value that is longer is left out, in octets: servers bound all of them together.
@@ -89,10 +93,11 @@ impl Destination {
     }
 
     fn agent(&self) -> Result<Agent> {
-        match self.is_plain() {
-            true => Ok(Agent::local(PATIENCE)),
-            false => Agent::new(&self.settings()),
-        }
+        let agent = match self.is_plain() {
+            true => Agent::local(PATIENCE),
+            false => Agent::new(&self.settings())?,
+        };
+        Ok(agent.with_bodies_within(BODY))
     }
 
     /// A secret of the webhook. Error: `Config` where there is none.
@@ -471,18 +476,20 @@ fn wrong(to: &Destination, kind: Kind, said: String, mask: &Mask, fields: &Heade
         .hint("nothing was removed from the server, and the next run continues here")
 }
 
-/// The beginning of an answer's body. It is not waited for longer than an answer itself.
+/// The beginning of an answer's body, as far as it comes within [`BODY`]. One that is read to its end
+/// leaves the connection to the next message.
 fn words(mut body: Incoming) -> String {
-    let end = Instant::now() + PATIENCE;
-    let mut octets = vec![0; WORDS];
+    let mut words = Vec::new();
+    let mut piece = [0; WORDS];
     let mut length = 0;
-    while length < WORDS && Instant::now() < end {
-        match body.read(&mut octets[length..]) {
-            Ok(read @ 1..) => length += read,
-            Ok(0) | Err(_) => break,
-        }
+    while length < LONGEST_BODY
+        && let Ok(read @ 1..) = body.read(&mut piece)
+    {
+        let kept = read.min(WORDS - words.len());
+        words.extend_from_slice(&piece[..kept]);
+        length += read;
     }
-    String::from_utf8_lossy(&octets[..length]).into_owned()
+    String::from_utf8_lossy(&words).into_owned()
 }
 
 /// Posts a JSON text that is no message, under an id that is the same at each attempt, with all that

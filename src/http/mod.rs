@@ -45,6 +45,8 @@ pub struct Agent {
     trace: Option<Trace>,
     /// The longest time for all of a [`Agent::call`].
     longest: Option<Duration>,
+    /// The longest time for the body of an answer that is read piece by piece.
+    longest_body: Duration,
 }
 
 /// A request that got no whole answer.
@@ -159,6 +161,7 @@ impl Agent {
             proxies,
             trace: None,
             longest: None,
+            longest_body: LONGEST_BODY,
         })
     }
 
@@ -171,6 +174,14 @@ impl Agent {
     pub fn within(self, longest: Duration) -> Agent {
         Agent {
             longest: Some(longest),
+            ..self
+        }
+    }
+
+    /// The same client, for whom a body that is read piece by piece ends after this time.
+    pub fn with_bodies_within(self, longest_body: Duration) -> Agent {
+        Agent {
+            longest_body,
             ..self
         }
     }
@@ -209,6 +220,7 @@ impl Agent {
             proxies: Proxies::default(),
             trace: None,
             longest: None,
+            longest_body: LONGEST_BODY,
         }
     }
 
@@ -261,7 +273,10 @@ impl Agent {
             hints,
             ..Fault::new(
                 kind,
-                format!("cannot reach `{}` through the proxy `{name}:{port}`: {why}", host.name),
+                format!(
+                    "cannot reach `{}` through the proxy `{name}:{port}`: {why}",
+                    host.name
+                ),
             )
             .cause(cause)
             .at(&host.name, Some(host.port))
@@ -350,7 +365,7 @@ impl Agent {
         }
         let request = request
             .timeout_send_body(Some(LONGEST_BODY))
-            .timeout_recv_body(Some(LONGEST_BODY))
+            .timeout_recv_body(Some(self.longest_body))
             .timeout_per_read(Some(self.io_timeout))
             .timeout_per_write(Some(self.io_timeout))
             .build();
