@@ -8,6 +8,7 @@
 //! A run (`run`) does so with every mailbox that is planned (`plan`), several at a time; `verdict` has
 //! what it tells at its end.
 
+mod aside;
 mod audit;
 mod batches;
 mod commit;

@@ -262,7 +262,8 @@ impl Visit<'_> {
         found: &Found,
     ) -> Result<()> {
         let most = self.job.select.as_ref().and_then(|select| select.max_size);
-        for TooLarge { id, size, about } in &found.too_large {
+        for one in found.too_large() {
+            let TooLarge { id, size, about } = one?;
             let reason = format!(
                 "the message has {size} bytes, more than max_size ({})",
                 most.map(|most| most.to_string()).unwrap_or_default()
@@ -270,15 +271,15 @@ impl Visit<'_> {
             let failure = Failure {
                 reason: &reason,
                 for_good: true,
-                about: Some(about),
+                about: Some(&about),
             };
             let (record, epoch, now) = (folder.record.id, folder.epoch, self.store.now());
             if self
                 .store
-                .failed(folder.lock, record, epoch, id, &failure, now)?
+                .failed(folder.lock, record, epoch, &id, &failure, now)?
             {
                 self.tally.quarantined += 1;
-                self.reporter.failed(folder, id, &reason, true);
+                self.reporter.failed(folder, &id, &reason, true);
             }
         }
         Ok(())
