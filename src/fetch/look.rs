@@ -2,7 +2,7 @@
 
 use super::pile::Sorted;
 use super::sift::Sift;
-use super::start::Horizon;
+use super::start::{self, Horizon};
 use super::visit::{is_of_folder, outstanding};
 use super::{Job, folder_key, mailbox_key, restored};
 use crate::mail::Mailbox;
@@ -83,7 +83,7 @@ pub fn list(
         let horizon = match record {
             Some(record) => {
                 let known = record.start.as_deref();
-                known.map(|text| Horizon::read(store, text)).transpose()?
+                start::of_record(known, job, store, mailbox, seen.epoch)?
             }
             None => Horizon::of_start(job.start, mailbox, seen.epoch)?,
         };

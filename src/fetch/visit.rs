@@ -154,11 +154,7 @@ impl Visit<'_> {
         if record.is_new && record.start.is_none() {
             self.tell_of_waiting(name, opened.exists);
         }
-        if job.catch_up {
-            let horizon = Horizon::now(self.mailbox, record.epoch)?.written()?;
-            store.set_start(lock, record.id, &horizon)?;
-            record.start = Some(horizon);
-        }
+        self.renew_start(name, &mut record)?;
         let mut folder = Folder {
             job,
             lock,
@@ -207,6 +203,34 @@ impl Visit<'_> {
         }
     }
 
+    /// Puts on record what is behind the horizon from now on: to catch up, all that is there; before
+    /// the day that fetching begins on, what the configuration says today.
+    fn renew_start(&mut self, name: &str, record: &mut FolderRecord) -> Result<()> {
+        let (job, store, lock) = (self.job, self.store, self.lock);
+        let known = record.start.as_deref();
+        let horizon = start::of_record(known, job, store, self.mailbox, record.epoch)?;
+        let horizon = match job.catch_up && !horizon.as_ref().is_some_and(Horizon::is_ahead) {
+            true => Some(Horizon::now(self.mailbox, record.epoch)?),
+            false => horizon,
+        };
+        if record.is_new && horizon.as_ref().is_some_and(Horizon::is_ahead) {
+            self.reporter.note(&format!(
+                "`{}` folder `{name}`: start is {}, so mail that arrives before that day (UTC) is skipped",
+                job.address, job.start
+            ));
+        }
+        let horizon = horizon.map(|horizon| horizon.written()).transpose()?;
+        if horizon == record.start {
+            return Ok(());
+        }
+        match &horizon {
+            Some(text) => store.set_start(lock, record.id, text)?,
+            None => store.started(lock, record.id, None)?,
+        }
+        record.start = horizon;
+        Ok(())
+    }
+
     /// Tells how many messages were there before the first fetch, which brings them, too.
     fn tell_of_waiting(&self, name: &str, exists: u32) {
         let (waiting, them) = match exists {
@@ -247,10 +271,19 @@ impl Visit<'_> {
         let (job, store, record) = (self.job, self.store, &folder.record);
         self.tally.recognised += found.recognised;
         // A listing of some days only has not come by all that is behind the horizon.
-        if record.start.is_some() && job.since.is_none() {
-            let mark = found.mark.as_ref().map(ToString::to_string);
-            store.started(folder.lock, record.id, mark.as_deref())?;
-            self.reporter.skipped(folder, found.skipped);
+        let horizon = record.start.as_deref();
+        let horizon = horizon.map(|text| Horizon::read(store, text)).transpose()?;
+        if let Some(horizon) = horizon
+            && job.since.is_none()
+        {
+            let is_ahead = horizon.is_ahead();
+            if !is_ahead {
+                let mark = found.mark.as_ref().map(ToString::to_string);
+                store.started(folder.lock, record.id, mark.as_deref())?;
+            }
+            if !is_ahead || found.skipped > 0 {
+                self.reporter.skipped(folder, found.skipped);
+            }
         }
         self.quarantine_too_large(folder, found)
     }

@@ -248,6 +248,15 @@ impl Mailbox {
 }
 
 impl MailboxChange {
+    /// Where fetching is to begin from now on.
+    pub fn starts(&self) -> impl Iterator<Item = Start> {
+        let said = [&self.values.start, &self.of_queue.queue_start];
+        said.into_iter().filter_map(|start| match start {
+            Some(Change::Set(start)) => Some(*start),
+            _ => None,
+        })
+    }
+
     /// The new password, if one is said. It is read, or asked for, before the file is locked.
     pub fn password(
         &self,
