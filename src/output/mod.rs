@@ -10,10 +10,13 @@ pub use log::{Level, LogFormat, Record, now};
 pub use safe::{eprintln_safe, escape, escape_lines, is_unsafe, json};
 
 use crate::fault::{self, Fault};
+use crate::files;
 use anyhow::Result;
 use safe::{laid_out, write_json};
 use serde::Serialize;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 
 /// How this run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,27 @@ impl Output {
     /// Writes octets as they are.
     pub fn raw(&self, octets: &[u8]) -> Result<()> {
         write_stdout(octets)
+    }
+
+    /// Writes octets where a person wants them: `-` is standard output, and a device or a pipe
+    /// (`>(gzip)` of a shell) gets them; a file is `replace`d.
+    pub fn put(
+        &self,
+        path: &Path,
+        octets: &[u8],
+        replace: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if files::is_standard(path) {
+            return self.raw(octets);
+        }
+        match std::fs::metadata(path) {
+            // In the place of a device there would be a file ever after.
+            Ok(there) if !there.is_file() && !there.is_dir() => {
+                let mut to = File::options().write(true).open(path)?;
+                Ok(to.write_all(octets)?)
+            }
+            _ => replace(octets),
+        }
     }
 
     /// Tells a step, with `-v`.

@@ -5,27 +5,32 @@ use crate::expiry::Expiry;
 use crate::fault::Fault;
 use crate::files;
 use crate::health::{Host, Line, Report};
+use crate::output::Output;
 use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Replaces the file atomically.
+/// Replaces the file atomically; `-` is standard output.
 ///
 /// # Errors
 /// `CannotWrite`.
-pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
-    files::replace(path, Text(report).text().as_bytes(), 0o644).map_err(|e| {
-        let why = format!("{e:#}");
-        // The name of a temporary file says nothing to anybody.
-        let why = why.split(" at path ").next().unwrap_or_default();
-        Fault::cannot_write(format!(
-            "cannot write the metrics to `{}`: {why}",
-            path.display()
-        ))
-        .hint("create the folder, and let the user who runs queuemail write there")
-        .into()
-    })
+pub fn write(output: &Output, path: &Path, report: &Report<'_>) -> Result<()> {
+    let replace = |text: &[u8]| files::replace(path, text, 0o644);
+    output
+        .put(path, Text(report).text().as_bytes(), replace)
+        .map_err(|e| {
+            let why = format!("{e:#}");
+            // The name of a temporary file says nothing to anybody.
+            let why = why.split(" at path ").next().unwrap_or_default();
+            Fault::cannot_write(format!(
+                "cannot write the metrics to `{}`: {why}",
+                path.display()
+            ))
+            .hint("create the folder, and let the user who runs queuemail write there")
+            .by_library()
+            .into()
+        })
 }
 
 /// Its lines.
