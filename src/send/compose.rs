@@ -4,6 +4,7 @@
 
 use super::input;
 use crate::fault::Fault;
+use crate::files::is_standard;
 use crate::mail::addresses;
 use anyhow::Result;
 use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
@@ -267,12 +268,12 @@ enum Body {
 }
 
 fn body(parts: &Parts<'_>) -> Result<Body> {
-    let stdin = [parts.text, parts.html]
-        .iter()
-        .filter(|part| **part == Some(Path::new("-")))
-        .count();
-    if stdin > 1 {
-        return Err(Fault::usage("standard input can be --text or --html, not both").into());
+    let named = [parts.text, parts.html].into_iter().flatten();
+    let named = named.chain(parts.attachments.iter().map(PathBuf::as_path));
+    if named.filter(|path| is_standard(path)).count() > 1 {
+        return Err(
+            Fault::usage("standard input can be only one of --text, --html and --attach").into(),
+        );
     }
     let read = |path: &Path, option: &str| -> Result<String> {
         String::from_utf8(input::read_text(path)?).map_err(|_| {
