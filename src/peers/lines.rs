@@ -1,6 +1,6 @@
 //! The lines of a file that another program has written.
 
-use super::{MOST, not_regular, malformed, too_many, unreadable};
+use super::{MOST, malformed, not_regular, too_many, unreadable};
 use crate::files::open_at_once;
 use anyhow::Result;
 use std::io::{BufRead, BufReader, Read};

@@ -239,7 +239,14 @@ fn too_many_open_files_are_to_be_tried_later() {
             assert_eq!(ran.code, 75, "{target} with {most} files: {ran}");
             let ran = ran.mentions("hint: raise the limit (ulimit -n");
             // Nothing is wrong with the network, the certificates or the folders.
-            for other in ["curl", "proxy", "nc -v", "getent", "certificate", "--state-dir"] {
+            for other in [
+                "curl",
+                "proxy",
+                "nc -v",
+                "getent",
+                "certificate",
+                "--state-dir",
+            ] {
                 let is_said = ran.stderr.contains(other);
                 assert!(!is_said, "{other}, {target} with {most} files: {ran}");
             }
