@@ -18,11 +18,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// True for `-`, by which programs mean standard input or output. A file of that name is `./-`.
-pub fn is_standard(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
 /// Replaces `path` with `bytes` so that a reader or a crash sees the old or the new content,
 /// never a mixture: temporary file next to it, fsync, rename, fsync of the folder.
 ///

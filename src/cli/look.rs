@@ -28,7 +28,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub boundary: Vec<String>,
     /// Write an anonymised report of every step to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::own_path())]
     pub report: Option<PathBuf>,
 }
 

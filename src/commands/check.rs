@@ -20,12 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
-    if args.report.as_deref().is_some_and(files::is_standard) {
-        let what = "`--report -`: the report needs a file, as the result goes to standard output";
-        return Err(Fault::usage(what)
-            .hint("a file with this name: --report ./-")
-            .into());
-    }
     let config = match config::load(&context.config_path) {
         Ok(config) => config,
         Err(err) => return unreadable(context, args, err),

@@ -6,7 +6,6 @@ use crate::cli::{ColorWhen, Global};
 use crate::config;
 use crate::digest::{self, hex};
 use crate::fault::Fault;
-use crate::files;
 use crate::means::Means;
 use crate::model::{Config, DatabaseUrl, SharedState};
 use crate::output::Output;
@@ -34,8 +33,6 @@ pub struct Context {
 
 impl Context {
     pub fn new(global: &Global) -> Result<Context> {
-        check_named("--config", global.config.as_deref())?;
-        check_named("--state-dir", global.state_dir.as_deref())?;
         let output = Output {
             json: global.json,
             quiet: global.quiet,
@@ -170,15 +167,6 @@ fn xdg(variable_name: &str, below_home: &str) -> Option<PathBuf> {
     variable(variable_name)
         .filter(|p| p.is_absolute())
         .or_else(|| variable("HOME").map(|home| home.join(below_home)))
-}
-
-/// A file that is read and changed, or a folder, is not standard input.
-fn check_named(option: &str, path: Option<&Path>) -> Result<(), Fault> {
-    match path.is_some_and(files::is_standard) {
-        false => Ok(()),
-        true => Err(Fault::usage(format!("`{option} -` is not a path"))
-            .hint(format!("what has this name: {option} ./-"))),
-    }
 }
 
 fn config_path(global: &Global) -> Result<PathBuf> {

@@ -8,6 +8,7 @@ use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::files;
 use crate::model::Tree;
+use crate::output::is_standard;
 use crate::provision::{self, Line, Mailbox, Outcome};
 use crate::wording::counted;
 use anyhow::Result;
@@ -64,7 +65,7 @@ pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> R
 /// The bytes of the list, of which one more than is allowed may be read.
 fn read(list: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let is_stdin = files::is_standard(list);
+    let is_stdin = is_standard(list);
     let cannot = |err: std::io::Error| {
         let name = match is_stdin {
             true => "standard input".to_owned(),

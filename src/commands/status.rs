@@ -4,9 +4,9 @@ use super::Context;
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::config;
 use crate::fault::{Errors, Fault};
-use crate::files;
 use crate::health::{Report, last_days};
 use crate::office::Office;
+use crate::output::is_standard;
 use crate::tell::{metrics, nagios, page, status};
 use crate::wording::counted;
 use jiff::tz::TimeZone;
@@ -66,10 +66,10 @@ fn look(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
 /// # Errors
 /// `Usage`.
 fn check_standard_output(args: &StatusArgs, json: bool) -> Result<(), Fault> {
-    let is_standard = |path: &Option<PathBuf>| path.as_deref().is_some_and(files::is_standard);
+    let is_it = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_standard);
     let wants = [
-        ("--metrics -", is_standard(&args.metrics)),
-        ("--html -", is_standard(&args.html)),
+        ("--metrics -", is_it(&args.metrics)),
+        ("--html -", is_it(&args.html)),
         ("--json", json),
         ("--format nagios", args.format == StatusFormat::Nagios),
     ];

@@ -53,9 +53,12 @@ impl Found {
     /// The messages that are selected but for their size.
     pub fn too_large(&self) -> impl Iterator<Item = Result<TooLarge>> {
         self.too_large.all(|line| {
-            let read: (Option<u32>, String, u64, About) = serde_json::from_str(line).ok()?;
-            let (number, text, size, about) = read;
-            let id = number.map_or_else(|| RemoteId::from(text), RemoteId::from);
+            let read: (bool, String, u64, About) = serde_json::from_str(line).ok()?;
+            let (ascends, text, size, about) = read;
+            let id = match ascends {
+                true => RemoteId::of_mark(&text)?,
+                false => RemoteId::from(text),
+            };
             Some(TooLarge { id, size, about })
         })
     }
@@ -249,8 +252,8 @@ impl<'a> Sift<'a> {
                     let traits = one.traits.map(|traits| *traits).unwrap_or_default();
                     let size = traits.size.unwrap_or_default();
                     let about = about(traits).within(self.recording);
-                    let id = (one.id.as_number(), one.id.as_text().unwrap_or_default());
-                    let line = serde_json::to_string(&(id.0, id.1, size, &about))?;
+                    let (ascends, id) = (one.id.ascends(), one.id.to_string());
+                    let line = serde_json::to_string(&(ascends, id, size, &about))?;
                     self.found.too_large.add(&line)?;
                 }
             }

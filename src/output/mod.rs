@@ -10,7 +10,6 @@ pub use log::{Level, LogFormat, Record, now};
 pub use safe::{eprintln_safe, escape, escape_lines, is_unsafe, json};
 
 use crate::fault::{self, Fault};
-use crate::files;
 use anyhow::Result;
 use safe::{laid_out, write_json};
 use serde::Serialize;
@@ -76,7 +75,7 @@ impl Output {
         octets: &[u8],
         replace: impl FnOnce(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        if files::is_standard(path) {
+        if is_standard(path) {
             return self.raw(octets);
         }
         match std::fs::metadata(path) {
@@ -139,6 +138,11 @@ fn write_stdout(octets: &[u8]) -> Result<()> {
     let mut written = Ok(());
     aside(&mut || written = io::stdout().write_all(octets));
     finish_stdout(written)
+}
+
+/// True for `-`, by which programs mean standard input or output. A file of that name is `./-`.
+pub fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// Ends what was written to standard output, with this result.

@@ -4,8 +4,8 @@
 
 use super::input;
 use crate::fault::Fault;
-use crate::files::is_standard;
 use crate::mail::addresses;
+use crate::output::is_standard;
 use anyhow::Result;
 use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
 use lettre::message::{Attachment, Mailboxes, Message, MessageBuilder, MultiPart, SinglePart};

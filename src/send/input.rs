@@ -1,8 +1,8 @@
 //! Where messages come from: standard input, files, a Maildir, an mbox file; each bounded.
 
 use crate::fault::Fault;
-use crate::files::is_standard;
 use crate::means::Observer;
+use crate::output::is_standard;
 use crate::wording::counted;
 use anyhow::Result;
 use std::fs::File;

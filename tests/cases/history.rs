@@ -269,7 +269,7 @@ fn a_queue_is_one_that_there_is_or_was() {
     // What is not there any more is found.
     ask("support").succeeds().shows("support");
     ask("support")
-        .args(&["--since", "2199-01-01"])
+        .args(["--since", "2199-01-01"])
         .succeeds()
         .says_nothing();
     ask("help").succeeds().says_nothing();
