@@ -5,7 +5,6 @@
 use super::input;
 use crate::fault::Fault;
 use crate::mail::addresses;
-use crate::output::is_standard;
 use anyhow::Result;
 use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
 use lettre::message::{Attachment, Mailboxes, Message, MessageBuilder, MultiPart, SinglePart};
@@ -270,7 +269,7 @@ enum Body {
 fn body(parts: &Parts<'_>) -> Result<Body> {
     let named = [parts.text, parts.html].into_iter().flatten();
     let named = named.chain(parts.attachments.iter().map(PathBuf::as_path));
-    if named.filter(|path| is_standard(path)).count() > 1 {
+    if named.filter(|path| input::is_stdin(path)).count() > 1 {
         return Err(
             Fault::usage("standard input can be only one of --text, --html and --attach").into(),
         );

@@ -2,7 +2,6 @@
 
 use crate::fault::Fault;
 use crate::means::Observer;
-use crate::output::is_standard;
 use crate::wording::counted;
 use anyhow::Result;
 use std::fs::File;
@@ -30,6 +29,11 @@ pub fn one<'a>(octets: Vec<u8>) -> Inputs<'a> {
     }))
 }
 
+/// True for `-`, which is standard input. A file of that name is `./-`.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// Where messages are to be read from; from standard input where nothing is named.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
@@ -50,15 +54,15 @@ pub fn inputs<'a>(sources: Sources<'_>, observer: &'a dyn Observer) -> Result<(u
     if paths.is_empty() && sources.mboxes.is_empty() && sources.maildirs.is_empty() {
         paths.push("-".into());
     }
-    let of_stdin = |paths: &[PathBuf]| paths.iter().filter(|path| is_standard(path)).count();
+    let of_stdin = |paths: &[PathBuf]| paths.iter().filter(|path| is_stdin(path)).count();
     if of_stdin(&paths) + of_stdin(sources.mboxes) > 1 {
         return Err(Fault::usage("standard input can be read only once").into());
     }
-    for path in paths.iter().filter(|path| !is_standard(path)) {
+    for path in paths.iter().filter(|path| !is_stdin(path)) {
         check(path).map_err(|e| cannot_read(path, &e))?;
     }
     let ignore_dots = sources.ignore_dots;
-    let from_paths = paths.into_iter().map(move |path| match is_standard(&path) {
+    let from_paths = paths.into_iter().map(move |path| match is_stdin(&path) {
         true => Input {
             name: None,
             octets: from_stdin(ignore_dots, observer),
@@ -71,7 +75,7 @@ pub fn inputs<'a>(sources: Sources<'_>, observer: &'a dyn Observer) -> Result<(u
     let mut about = from_paths.len();
     let mut mboxes: Vec<Mbox<Box<dyn BufRead + Send>>> = Vec::new();
     for path in sources.mboxes {
-        if is_standard(path) {
+        if is_stdin(path) {
             let name = Path::new("standard input");
             mboxes.push(Mbox::new(name, Box::new(BufReader::new(io::stdin()))));
             about += 1;
@@ -284,7 +288,7 @@ fn read_stdin(ignore_dots: bool) -> Result<(Vec<u8>, u64)> {
 
 /// The text that `--text` or `--html` names: a file, or `-` for standard input.
 pub fn read_text(path: &Path) -> Result<Vec<u8>> {
-    match is_standard(path) {
+    match is_stdin(path) {
         true => bounded(io::stdin().lock())
             .map_err(|e| Fault::usage(format!("cannot read standard input: {e}")).into()),
         false => read_file(path),
