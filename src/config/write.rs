@@ -238,9 +238,11 @@ pub fn lock(target: &Path) -> Result<File> {
         })?;
     // A blocked wait is fair and quick; the thread bounds it.
     let (done, wait) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = done.send(file.lock().map(|()| file));
-    });
+    std::thread::Builder::new()
+        .spawn(move || {
+            let _ = done.send(file.lock().map(|()| file));
+        })
+        .map_err(cannot)?;
     match wait.recv_timeout(LOCK_TIMEOUT) {
         Ok(Ok(file)) => Ok(file),
         Ok(Err(e)) => Err(Fault::new(

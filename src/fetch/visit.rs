@@ -19,6 +19,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::fmt;
+use std::thread::Builder;
 
 /// So many messages are asked for before the server is told of those delivered.
 pub(super) const CHUNK: usize = 2000;
@@ -593,7 +594,14 @@ impl Visit<'_> {
         let (entry, exit) = batches.ends();
         let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
             let committer = &mut committer;
-            let disk = scope.spawn(move || committer.run(exit));
+            let disk = Builder::new().spawn_scoped(scope, move || committer.run(exit));
+            let disk = match disk {
+                Ok(disk) => disk,
+                Err(e) => {
+                    let fault = Fault::try_later(format!("cannot store messages: {e}"));
+                    return (Err(fault.by_system(&e).into()), None, false, Ok(()));
+                }
+            };
             let mut intake =
                 Intake::new(&staging, &mut self.pass.names, entry).until(job.deadline, ids.len());
             let retrieved = self.mailbox.retrieve(ids, Part::Whole, &mut intake);

@@ -5,6 +5,7 @@
 //! a `ca_file` instead of adding it.
 
 mod dial;
+mod names;
 mod proxy;
 mod tls;
 
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tls::TlsFailure;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
@@ -154,7 +154,7 @@ impl Agent {
                 watch: settings.watch.clone(),
                 patience: Patience::new(settings.io_timeout * PATIENCE),
             });
-        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+        let agent = ureq::Agent::with_parts(config, connector, names::Names);
         Ok(Agent {
             agent,
             io_timeout: settings.io_timeout,
@@ -213,7 +213,7 @@ impl Agent {
             .max_idle_connections_per_host(KEPT)
             .proxy(None)
             .build();
-        let resolver = DefaultResolver::default();
+        let resolver = names::Names;
         Agent {
             agent: ureq::Agent::with_parts(config, TcpConnector::default(), resolver),
             io_timeout: timeout,

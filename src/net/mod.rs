@@ -99,17 +99,26 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
     })
 }
 
+/// The addresses of a host, found before `end`.
+pub fn resolve(host: &str, port: u16, end: Instant) -> io::Result<Vec<SocketAddr>> {
+    dial::resolve(host, port, end)
+}
+
 /// The fault of a host whose name has no address; `why`, where the system says more.
 pub fn not_found(host: &str, why: Option<&io::Error>) -> Fault {
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    Fault::try_later(format!("cannot find host `{host}`{why}"))
+    let said = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let fault = Fault::try_later(format!("cannot find host `{host}`{said}"))
         .cause(Cause::HostNotFound)
         .at(host, None)
         .hint(format!(
             "check the name and this machine's DNS: getent hosts {host}"
-        ))
-        // The resolver does not say that it could not open its files.
-        .by_library()
+        ));
+    let fault = match why {
+        Some(why) => fault.by_system(why),
+        None => fault,
+    };
+    // The resolver does not say that it could not open its files.
+    fault.by_library()
 }
 
 /// Opens a TCP connection to the first of a host's addresses that answers before `end`, and tells

@@ -254,3 +254,29 @@ fn too_many_open_files_are_to_be_tried_later() {
         assert!(codes.contains(&75) && codes.contains(&0), "{codes:?}");
     }
 }
+
+/// The same of threads, of which there are none at all: no system has room for such a stack.
+#[test]
+fn where_no_thread_is_left_nothing_panics() {
+    for via in [Via::Imap, Via::Graph] {
+        let desk = Desk::new(via, "deliver: maildir:~/mail");
+        desk.deliver(0..1);
+        let world = &desk.world;
+        for args in [
+            &["fetch"][..],
+            &["fetch", "--jobs", "8"],
+            &["token", "get", "support", "--fresh"],
+            &["queue", "set", "support", "--queue-priority", "7"],
+            &["check"],
+        ] {
+            let run = world.run(args).env("RUST_MIN_STACK", "140737488355328");
+            let ran = run.fails(75);
+            assert!(!ran.stderr.contains("panicked"), "{ran}");
+            match args[0] {
+                "check" => ran.shows("raise the limit (ulimit -n for open files, -u for"),
+                _ => ran.mentions("hint: raise the limit (ulimit -n for open files, -u for"),
+            };
+        }
+        desk.fetch(&[]).succeeds();
+    }
+}
