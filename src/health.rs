@@ -1,12 +1,12 @@
-//! How every mailbox fares, what waits in the outbox and what will end; and what of it a monitor
-//! should hear.
+//! The state of every mailbox, of the outbox and of what will end; and which of it a monitor should
+//! hear. Tables, JSON, the page, the metrics and the monitor's line are all drawn from one [`Report`].
 
 mod days;
 
 pub use days::{Day, last_days};
 
 use crate::expiry::{self, Expiry};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::office::Office;
 use crate::shell;
@@ -144,7 +144,12 @@ impl<'a> Report<'a> {
         max_age.max(u32::try_from(every).unwrap_or(u32::MAX))
     }
 
-    /// What a monitor should hear of; a mailbox that was not fetched for `max_age` seconds is not
+    /// Of all mailboxes together.
+    pub fn sum(&self, of: fn(&Line<'_>) -> u64) -> u64 {
+        self.lines.iter().map(of).sum()
+    }
+
+    /// What a monitor should hear of (see [`is_critical`]); a mailbox that was not fetched for `max_age` seconds is not
     /// well.
     pub fn problems(&self, max_age: u32) -> Vec<Fault> {
         let now = self.at;
@@ -185,6 +190,12 @@ impl<'a> Report<'a> {
     }
 }
 
+/// True for a problem behind which mail may be piling up. Of the others, `TryLater`, a person should
+/// know, but mail flows.
+pub fn is_critical(problem: &Fault) -> bool {
+    problem.kind != Kind::TryLater
+}
+
 /// The hosts that were at work lately, and whether they do the same.
 fn hosts(store: &Store) -> Result<Vec<Host>> {
     let own = store.config();
@@ -216,8 +227,7 @@ fn of_host(Host { host, is_alike }: &Host) -> Vec<Fault> {
     found
 }
 
-/// What a monitor should hear of. The kinds: `Refused` where mail may be piling up, `TryLater`
-/// where something waits for a person but mail flows.
+/// What a monitor should hear of a mailbox.
 fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
     let Line {
         queue,

@@ -5,7 +5,7 @@
 
 use super::run::Run;
 use super::subject::Boundary;
-use super::{Walk, road};
+use super::{Walk, connection};
 use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::model::Authentication;
 use crate::secret::Secret;
@@ -69,10 +69,10 @@ impl Run<'_> {
     /// Whether a configured mailbox opens.
     fn opens(&self, walk: &mut Walk, boundary: &Boundary<'_>, own: &str, token: &Secret) -> bool {
         let opens = walk.step("own mailbox", || {
-            let mut road = Walk::default();
-            let opened = self.open(&mut road, boundary.server, boundary.way, own, token);
+            let mut aside = Walk::default();
+            let opened = self.open(&mut aside, boundary.server, boundary.way, own, token);
             let Some((opened, _)) = opened else {
-                return Err(road.into_failure());
+                return Err(aside.into_failure());
             };
             let mut opened = opened?;
             opened.mailbox().open("INBOX", false)?;
@@ -111,7 +111,7 @@ impl Run<'_> {
                 .hint("name a mailbox of the tenant that the app must not open");
                 walk.failed("refused", fault.into(), took);
             }
-            Err(err) if road::is_refusal(&err) => {
+            Err(err) if connection::is_refusal(&err) => {
                 let said = err
                     .downcast_ref::<Fault>()
                     .and_then(|fault| fault.server_said.clone());

@@ -4,6 +4,7 @@ use super::{Walk, reword};
 use crate::fault::{Kind, kind_of};
 use crate::mail::{Folder, Mailbox, refuse_to_move_back};
 use crate::model::AfterFetch;
+use crate::wording::messages;
 use anyhow::Result;
 
 /// The steps of a mailbox, in order.
@@ -82,8 +83,5 @@ fn what(after: &AfterFetch) -> &'static str {
 }
 
 fn count(folder: &Folder) -> String {
-    match folder.exists {
-        1 => "1 message".to_owned(),
-        n => format!("{n} messages"),
-    }
+    messages(folder.exists.into())
 }

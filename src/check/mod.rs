@@ -9,17 +9,17 @@
 //! - `files`: can this user read what is needed, and nobody else what is secret
 //! - `mailbox`: what an opened mailbox permits
 //! - `shared_state`: the database of a state that hosts share
-//! - `road`: from a host's name to a signed-in session, watched
+//! - `connection`: from a host's name to a signed-in session, watched
 
 mod boundary;
 mod choose;
 pub mod claims;
+mod connection;
 mod files;
 mod mailbox;
 mod parts;
 mod reading;
 pub mod report;
-mod road;
 mod run;
 mod sending;
 mod shared_state;

@@ -126,6 +126,20 @@ pub fn look_at_claims(
     }
 }
 
+/// Says of a sign-in that was refused that it does not come from the token.
+pub fn blame_no_token(
+    walk: &mut Walk,
+    sign_in: &'static str,
+    authentication: Authentication,
+    cause: Cause,
+) {
+    let though = match authentication {
+        Authentication::OauthService => "though the app's token is right",
+        Authentication::OauthUser => "though the person's token is right",
+    };
+    walk.blame(sign_in, cause, though);
+}
+
 fn in_short(claims: &Claims, token: &AccessToken) -> String {
     let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
     let audience = known(&claims.audience);

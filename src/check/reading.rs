@@ -1,7 +1,7 @@
 //! The walk of a mailbox that is read: by IMAP, by Graph, or by whichever of them is open.
 
+use super::connection::{self, Names};
 use super::parts::{self, Promise};
-use super::road::{self, Names};
 use super::run::Run;
 use super::{Walk, mailbox, reword};
 use crate::delivery;
@@ -124,7 +124,7 @@ impl Run<'_> {
         let Some(err) = failed.and_then(|step| walk.failed_at(step)) else {
             return false;
         };
-        let refused = road::is_refusal(err);
+        let refused = connection::is_refusal(err);
         if refused && let Promise::Lacks(lacking) = &promise {
             reword(err, |fault| format!("{}: {}", fault.what, lacking.what));
             if let Some(fault) = err.downcast_mut::<Fault>() {
@@ -168,11 +168,11 @@ impl Run<'_> {
             ReadWay::Imap => {
                 let endpoint = known(walk, server.imap())?;
                 endpoint.name_in(&mut walk.scene);
-                road::travel(walk, names(way), &endpoint.host, settings, open)
+                connection::watch(walk, names(way), &endpoint.host, settings, open)
             }
             ReadWay::Graph => {
                 let root = known(walk, server.graph())?;
-                road::travel_by_https(walk, names(way), root, settings, open)
+                connection::watch_by_https(walk, names(way), root, settings, open)
             }
         }
     }
@@ -239,19 +239,14 @@ fn not_opened(
         walk.failed("mailbox", err, Duration::ZERO);
         return true;
     }
-    let refused = road::is_refusal(&err);
+    let refused = connection::is_refusal(&err);
     walk.failed("sign-in", err, took);
     if refused {
-        let (cause, though) = match authentication {
-            Authentication::OauthService => {
-                (Cause::ImapRefusesApp, "though the app's token is right")
-            }
-            Authentication::OauthUser => (
-                Cause::ImapRefusesPerson,
-                "though the person's token is right",
-            ),
+        let cause = match authentication {
+            Authentication::OauthService => Cause::ImapRefusesApp,
+            Authentication::OauthUser => Cause::ImapRefusesPerson,
         };
-        walk.blame("sign-in", cause, though);
+        parts::blame_no_token(walk, "sign-in", *authentication, cause);
     }
     refused
 }

@@ -2,8 +2,8 @@
 //! be the cause of what failed in another.
 
 use super::Walk;
+use super::connection;
 use super::report::{Heard, Line};
-use super::road;
 use super::subject::Subject;
 use crate::fault::{Cause, Fault, Kind};
 use crate::fetch::mailbox_key;
@@ -218,7 +218,7 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
 fn blame_imap(walk: &mut Walk) {
     if walk
         .failed_at("sign-in")
-        .is_some_and(|err| road::is_refusal(err))
+        .is_some_and(|err| connection::is_refusal(err))
     {
         let though = "though SMTP lets the same account in";
         walk.blame("sign-in", Cause::OnlyImapRefuses, though);

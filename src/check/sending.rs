@@ -1,8 +1,8 @@
 //! The walk of an address that sends: by SMTP up to the sign-in, by Graph up to the permission.
 //! Nothing is sent.
 
+use super::connection::{self, Names};
 use super::parts::{self, Promise};
-use super::road::{self, Names};
 use super::run::Run;
 use super::{Walk, files};
 use crate::fault::{Cause, Fault, Scene, cause_of};
@@ -62,7 +62,7 @@ impl Run<'_> {
         parts::credential(walk, &route.outgoing.name, &route.outgoing.credentials());
         let ways = SendWay::of(route.outgoing.via);
         let note = |_: &str| "not allowed, so graph".to_owned();
-        walk.by_the_first_open(ways, road::is_refusal, "smtp", note, |walk, way| {
+        walk.by_the_first_open(ways, connection::is_refusal, "smtp", note, |walk, way| {
             self.send_by(walk, &route, registration, way);
         });
     }
@@ -136,7 +136,7 @@ impl Run<'_> {
         let settings = self.means.net_settings(registration.ca_file);
         let root = route.outgoing.graph().ok();
         let reached = root.and_then(|root| {
-            road::travel_by_https(walk, names(SendWay::Graph), root, settings, |settings| {
+            connection::watch_by_https(walk, names(SendWay::Graph), root, settings, |settings| {
                 Ok(self.transports.http(settings)?.reach(root)?)
             })
         });
@@ -179,20 +179,16 @@ impl Run<'_> {
             send_as(walk, route, route.user());
             return false;
         };
-        let refused = road::is_refusal(&err);
+        let refused = connection::is_refusal(&err);
         let unexplained = cause_of(&err) == Some(Cause::SmtpRefuses);
         walk.failed("smtp sign-in", err, took);
         if unexplained {
-            let (cause, though) = match registration.authentication {
-                Authentication::OauthService => {
-                    (Cause::SmtpRefusesApp, "though the app's token is right")
-                }
-                Authentication::OauthUser => (
-                    Cause::SmtpRefusesPerson,
-                    "though the person's token is right",
-                ),
+            let authentication = registration.authentication;
+            let cause = match authentication {
+                Authentication::OauthService => Cause::SmtpRefusesApp,
+                Authentication::OauthUser => Cause::SmtpRefusesPerson,
             };
-            walk.blame("smtp sign-in", cause, though);
+            parts::blame_no_token(walk, "smtp sign-in", authentication, cause);
         }
         refused
     }
@@ -208,7 +204,7 @@ impl Run<'_> {
         let endpoint = route.outgoing.smtp().ok()?;
         let settings = self.means.net_settings(registration.ca_file);
         endpoint.name_in(&mut walk.scene);
-        road::travel(
+        connection::watch(
             walk,
             names(SendWay::Smtp),
             &endpoint.host,

@@ -10,15 +10,14 @@ use crate::config;
 use crate::fault::Errors;
 use crate::mail::Receipt;
 use crate::office::Office;
-use crate::send::compose;
-use crate::send::input::{self, Input};
+use crate::send::input::{Input, Inputs};
 use crate::send::outbox::Settled;
-use crate::send::{self, Listener, Mail, Orders, Post, Sending, composer};
+use crate::send::{self, Listener, Mail, Orders, Post, Sending};
 use crate::tell::Count;
 use crate::tell::send as words;
 use crate::tell::tally::Tally;
 use anyhow::Result;
-use options::{marked, notifications, parts, refuse_other_modes, sources};
+use options::{Messages, marked, messages, notifications, refuse_other_modes};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -53,29 +52,22 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     };
     let office = Office::link(&config)?;
     let store = context.store(&config)?;
-    let mut composed_for = Vec::new();
-    let parts = parts(args);
-    let from = args.from.as_deref();
-    let (about, inputs) = match parts.is_empty() {
-        false => {
-            let composed = compose::compose(&parts, &composer(&office, from)?)?;
-            composed_for = composed.recipients;
-            (1, input::one(composed.octets))
-        }
-        true => input::inputs(sources(args), &context.output)?,
-    };
+    let Messages {
+        about,
+        inputs,
+        composed_for,
+    } = messages(context, args, &office)?;
     let sending = Sending::new(&context.means, &office, &store);
-    let sending = if args.outbox {
-        sending.impatient()
-    } else {
-        sending
+    let sending = match args.outbox {
+        true => sending.impatient(),
+        false => sending,
     };
     let several = about > 1 || !args.mboxes.is_empty();
     let run = Run {
         context,
         args,
         orders: Orders {
-            from,
+            from: args.from.as_deref(),
             full_name: args.full_name.as_deref(),
             recipients: &args.recipients,
             composed_for,
@@ -89,17 +81,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         progress: Count::new(&context.output, about, several && !args.dry_run),
         errors: Mutex::default(),
     };
-    let start = Instant::now();
-    let jobs = args.jobs.unwrap_or(CONNECTIONS);
-    send::work(&sending, inputs, about, jobs, |post, input| {
-        run.one(post, input);
-        run.progress.show(run.tally.done(), run.tally.accepted().1);
-    });
-    let (accepted, octets) = run.tally.accepted();
-    run.progress.end(accepted, octets);
-    if run.orders.several && context.output.json && !args.dry_run {
-        run.tally.tell(&context.output, start.elapsed())?;
-    }
+    run.all(inputs, about)?;
     Errors::none_or(
         run.errors
             .into_inner()
@@ -108,6 +90,23 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
 }
 
 impl<'a> Run<'a> {
+    /// Sends all messages, and tells how many were accepted.
+    fn all(&self, inputs: Inputs<'_>, about: usize) -> Result<()> {
+        let start = Instant::now();
+        let jobs = self.args.jobs.unwrap_or(CONNECTIONS);
+        send::work(self.sending, inputs, about, jobs, |post, input| {
+            self.one(post, input);
+            self.progress
+                .show(self.tally.done(), self.tally.accepted().1);
+        });
+        let (accepted, octets) = self.tally.accepted();
+        self.progress.end(accepted, octets);
+        match self.orders.several && self.context.output.json && !self.args.dry_run {
+            true => self.tally.tell(&self.context.output, start.elapsed()),
+            false => Ok(()),
+        }
+    }
+
     /// Sends one message, which may need several transactions.
     fn one(&self, post: &mut Post<'a>, input: Input) {
         let name = input.name.clone();

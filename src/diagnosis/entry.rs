@@ -1,4 +1,4 @@
-//! What an explanation is.
+//! What an explanation is: what is wrong, who must act, what to do.
 
 use super::entra;
 use super::hints::{fill, with_words};

@@ -1,21 +1,22 @@
-//! The proof of completeness: what the server holds against the ledger.
+//! `fetch --audit`: proves that no message was missed. What the server holds is compared with what is
+//! on record; what was missed is put back, so that the next run fetches it.
 
-use super::Job;
 use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
 use super::sift::Sift;
+use super::{AT_ONCE, Job};
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
 use crate::state::{Lock, Standing, Store};
 use anyhow::Result;
+use serde::Serialize;
 use std::hash::{BuildHasher, RandomState};
 
 /// The bits of a digest that hold a standing.
 const STANDING: u64 = 7;
 
-/// So many messages are put back at once.
-const AT_ONCE: usize = 2000;
-
-/// What became of the messages that a folder of the server holds now.
+/// What became of the messages that a folder of the server holds now. Programs are told of it under
+/// these names.
+#[derive(Serialize)]
 pub struct Audit {
     pub folder: String,
     pub on_server: u64,
@@ -56,52 +57,26 @@ fn of_folder(
     seen: Seen<'_>,
     now: i64,
 ) -> Result<Audit> {
-    let Seen {
-        name,
-        epoch,
-        record,
-    } = seen;
-    let mark = record.as_ref().and_then(|r| r.mark.as_deref());
-    let selected = selected(job, store, mailbox)?;
-    let mut not_selected = 0;
-    let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.scratch));
-    mailbox.list(&Query::default(), &mut |page| {
-        let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
-        let known = match &record {
-            Some(record) => store.accounted(record.id, epoch, &ids)?,
-            None => Default::default(),
-        };
-        for listed in page {
-            let standing = known.get(&listed.id).copied();
-            seen.add(&listed.id, standing.unwrap_or(Standing::Pending));
-            let is_left = selected.as_ref().is_some_and(|all| !all.holds(&listed.id));
-            if standing.is_none() && is_left {
-                not_selected += 1;
-            } else if standing.is_none()
-                // Where ids do not ascend, what is selected is found wherever it is.
-                && (selected.is_none() || listed.id.ascends())
-                && !is_above(&listed.id, mark)
-            {
-                unknown.add(listed)?;
-            }
-        }
-        Ok(())
-    })?;
-    let unknown = unknown.sort()?;
+    let mark = seen.record.as_ref().and_then(|r| r.mark.as_deref());
+    let Held {
+        digests,
+        not_selected,
+        behind,
+    } = held(job, store, mailbox, &seen)?;
     let unaccounted = match mark {
-        Some(mark) if !unknown.ascend() && unknown.count() > 0 => {
-            passed_over(job, mailbox, mark, &unknown)?
+        Some(mark) if !behind.ascend() && behind.count() > 0 => {
+            passed_over(job, mailbox, mark, &behind)?
         }
-        _ => unknown,
+        _ => behind,
     };
-    let [delivered, quarantined, dropped, skipped, pending] = seen.counts();
-    if let Some(record) = record {
+    if let Some(record) = &seen.record {
         for ids in unaccounted.pages(AT_ONCE) {
-            store.put_back(lock, record.id, epoch, &ids?, now)?;
+            store.put_back(lock, record.id, seen.epoch, &ids?, now)?;
         }
     }
+    let [delivered, quarantined, dropped, skipped, pending] = digests.counts();
     Ok(Audit {
-        folder: name.to_owned(),
+        folder: seen.name.to_owned(),
         on_server: delivered + quarantined + dropped + skipped + pending,
         delivered,
         quarantined,
@@ -110,6 +85,50 @@ fn of_folder(
         not_selected,
         pending: pending.saturating_sub(unaccounted.count() + not_selected),
         unaccounted,
+    })
+}
+
+/// What the open folder holds.
+struct Held {
+    /// Of every message, its standing; pending where none is on record.
+    digests: Digests,
+    not_selected: u64,
+    /// Not on record and not above the mark, though they are to be fetched.
+    behind: Sorted,
+}
+
+fn held(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, folder: &Seen<'_>) -> Result<Held> {
+    let record = folder.record.as_ref();
+    let mark = record.and_then(|r| r.mark.as_deref());
+    let selected = selected(job, store, mailbox)?;
+    let mut not_selected = 0;
+    let (mut digests, mut behind) = (Digests::default(), Pile::new(&job.scratch));
+    mailbox.list(&Query::default(), &mut |page| {
+        let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
+        let known = match record {
+            Some(record) => store.accounted(record.id, folder.epoch, &ids)?,
+            None => Default::default(),
+        };
+        for listed in page {
+            let standing = known.get(&listed.id).copied();
+            digests.add(&listed.id, standing.unwrap_or(Standing::Pending));
+            let is_left = selected.as_ref().is_some_and(|all| !all.holds(&listed.id));
+            if standing.is_none() && is_left {
+                not_selected += 1;
+            } else if standing.is_none()
+                // Where ids do not ascend, what is selected is found wherever it is.
+                && (selected.is_none() || listed.id.ascends())
+                && !is_above(&listed.id, mark)
+            {
+                behind.add(listed)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Held {
+        digests,
+        not_selected,
+        behind: behind.sort()?,
     })
 }
 

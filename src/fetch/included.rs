@@ -55,11 +55,7 @@ impl Visit<'_> {
     }
 
     /// Fetches what was skipped from a folder that has been listed.
-    pub(super) fn fetch_included(
-        &mut self,
-        folder: &mut Folder<'_>,
-        told: &mut Result<()>,
-    ) -> Result<Ended> {
+    pub(super) fn fetch_included(&mut self, folder: &mut Folder<'_>) -> Result<Ended> {
         if self.pass.included.contains(&folder.key) {
             return Ok(Ended::Whole);
         }
@@ -72,7 +68,7 @@ impl Visit<'_> {
         folder.epoch = folder.record.epoch;
         match self.include_skipped(folder)? {
             0 => Ok(Ended::Whole),
-            _ => self.folder(folder, told),
+            _ => self.bring(folder),
         }
     }
 }

@@ -1,9 +1,11 @@
-//! A look at a mailbox that fetches nothing: what a run would do.
+//! `fetch --dry-run`: what a run would do. And what it has in common with an audit: each folder is
+//! looked at once, and nothing changes.
 
+use super::errors::is_of_folder;
+use super::outstanding::outstanding;
 use super::pile::Sorted;
 use super::sift::Sift;
 use super::start::{self, Horizon};
-use super::visit::{is_of_folder, outstanding};
 use super::{Job, folder_key, mailbox_key, restored};
 use crate::mail::Mailbox;
 use crate::state::{Epoch, FolderRecord, Store};
@@ -89,7 +91,7 @@ pub fn list(
         };
         let sift = || Sift::new(job, store, record, horizon.clone(), None).of_epoch(seen.epoch);
         let work = match record {
-            Some(record) => outstanding(job, store, mailbox, record, sift(), |_| true)?,
+            Some(record) => outstanding(job, store, mailbox, record, sift(), |_| false)?,
             None => None,
         };
         let (mut ids, skipped) = match work {

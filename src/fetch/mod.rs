@@ -1,58 +1,77 @@
-//! The engine: brings the new mail of one mailbox to where it rests, and tells the server.
+//! The engine: brings the new mail of mailboxes to where it rests, and tells the servers.
 //!
-//! For every folder: finish what a crash interrupted, list what is behind the mark, retrieve it
-//! into files, deliver and record (see `commit`), then mark, move or delete on the server what
-//! is on record as delivered. A connection that breaks is opened again while that may help (`pass`).
-//! Nothing here prints or reads the configuration file.
+//! A run takes each mailbox that is planned, several at a time. In a mailbox, what a crash interrupted
+//! is finished first. Then for every folder: list what is behind the mark, retrieve it into files,
+//! deliver and record it, then mark, move or delete on the server what is on record as delivered. A
+//! connection that breaks is opened again while that may help. Nothing here prints or reads the
+//! configuration file.
 //!
-//! A run (`run`) does so with every mailbox that is planned (`plan`), several at a time; `verdict` has
-//! what it tells at its end.
+//! - `plan`, `run`: which mailboxes, and all of them; `share`: those that are this host's turn where
+//!   hosts share the state; `done`, `verdict`: what the run did, and what it says of that
+//! - `interrupted`: what a crash interrupted
+//! - `pass`: what the connections to one mailbox have in common; `visit`: one of them, folder by folder
+//! - `settle`: tells the server what became of messages; `restored`: whether they are those messages
+//! - `outstanding`: what of a folder is to be fetched; `sift`, `start`, `pile`: what is left out, what
+//!   was there before fetching began, and the rest in order
+//! - `folder`, `chunk`: has it brought, and accounts for it; `intake`, `batches`, `commit`: off the wire
+//!   into files, and from there to where it rests, in the order that is the promise
+//! - `identity`, `machine`: which mail it is, and who wrote it: a person or a machine
+//! - `kept`: octets of messages in quarantine; `included`: what was skipped and is wanted all the same;
+//!   `import`: what other programs have fetched
+//! - `look`, `audit`: what a run would do, and whether anything was missed
+//! - `errors`: whose an error is
 
 mod aside;
 mod audit;
 mod batches;
+mod chunk;
 mod commit;
+mod done;
+mod errors;
+mod folder;
 mod identity;
 mod import;
 mod included;
 mod intake;
+mod interrupted;
 mod kept;
 mod look;
 mod machine;
+mod outstanding;
 mod pass;
 mod pile;
 mod plan;
 mod restored;
 mod run;
+mod settle;
 mod share;
 mod sift;
 mod start;
 mod verdict;
 mod visit;
 
-use crate::delivery::{self, Intent, Letter};
+use crate::delivery::Letter;
 use crate::digest::{hex, sha256};
 use crate::fault::{Kind, kind_of};
-use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
 use crate::model::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
-use crate::state::{
-    About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
-};
+use crate::state::{About, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity};
 use anyhow::Result;
+use errors::is_cut;
 use identity::Identity;
+use interrupted::finish_interrupted;
 use pass::Pass;
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use visit::{Visit, is_cut};
+use visit::Visit;
 
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use audit::{Audit, audit};
+pub use errors::{destination_waits, is_of_delivery};
 pub use import::{ImportOrder, Imported, import, users};
 pub use kept::Kept;
 pub use look::{Listing, list};
@@ -60,7 +79,9 @@ pub use pile::Sorted;
 pub use plan::{Orders, Work};
 pub use run::run;
 pub use verdict::of_messages;
-pub use visit::{destination_waits, is_of_delivery};
+
+/// So many messages are looked at, or put on record, together.
+const AT_ONCE: usize = 2000;
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -272,6 +293,7 @@ fn visits(
             pass: &mut pass,
             reporter,
             tally,
+            told: Ok(()),
             unsettled: None,
         };
         match visit.folders() {
@@ -291,80 +313,6 @@ fn visits(
             }
         }
     }
-}
-
-/// Finishes the deliveries that a crash interrupted, before anything else is fetched. One that another
-/// host may still be making, in a way that cannot be seen, is left alone until that is over. Gives the
-/// delivery ids of those that are to be fetched again.
-fn finish_interrupted(
-    job: &Job,
-    store: &Store,
-    lock: &Lock,
-    reporter: &dyn Reporter,
-    tally: &mut Tally,
-) -> Result<HashSet<String>> {
-    let (mut restarted, mut checked) = (HashSet::new(), HashSet::new());
-    for message in store.interrupted(&mailbox_key(&job.address))? {
-        let intent: Intent = serde_json::from_str(&message.intent)
-            .map_err(|e| store.spoilt("the record of an interrupted delivery", &e))?;
-        let since = store.now() - message.since;
-        if let Some(longest) = intent.in_flight()
-            && store.is_shared()
-            && (-longest..longest).contains(&since)
-        {
-            let left = longest - since;
-            reporter.note(&format!(
-                "`{}` folder `{}`: another host may still be delivering message {}; queuemail retries it in {left} s",
-                job.address, message.folder_name, message.remote
-            ));
-            continue;
-        }
-        for file in intent.targets() {
-            if checked.insert(folder_of(file).to_owned()) {
-                store.check_places_of(file)?;
-            }
-        }
-        lock.check()?;
-        match delivery::recover(&intent, since)? {
-            Some(place) => {
-                put_on_record(job, store, &message, &place)?;
-                tally.fetched += 1;
-                tally.octets += message.size;
-                reporter.recovered(job, &message, &place);
-            }
-            None => {
-                store.restart(lock, message.folder, message.epoch, &message.remote)?;
-                let Interrupted {
-                    folder_name,
-                    epoch,
-                    remote,
-                    ..
-                } = &message;
-                restarted.insert(delivery_id(&job.address, folder_name, *epoch, remote));
-            }
-        }
-    }
-    Ok(restarted)
-}
-
-/// A delivery that was found finished.
-fn put_on_record(job: &Job, store: &Store, message: &Interrupted, place: &str) -> Result<()> {
-    let address = mailbox_key(&job.address);
-    let folder = &message.folder_name;
-    let arrived = Arrived {
-        about: &message.about,
-        size: message.size,
-        place,
-        delivery_id: &delivery_id(&address, folder, message.epoch, &message.remote),
-    };
-    store.delivered(
-        message.folder,
-        message.epoch,
-        &[(&message.remote, arrived)],
-        &job.after,
-        &job.origin(&address, folder),
-        store.now(),
-    )
 }
 
 /// What the state knows a mailbox by.

@@ -9,6 +9,8 @@ use crate::delivery::cannot_write;
 use crate::files;
 use crate::mail::{Listed, RemoteId};
 use anyhow::Result;
+use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq, Serializer};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::fs::File;
@@ -261,6 +263,17 @@ impl Sorted {
         };
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
         numbers.chain(texts).take(count)
+    }
+}
+
+/// Each is written as it is read.
+impl Serialize for Sorted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(usize::try_from(self.count).ok())?;
+        for id in self.all() {
+            list.serialize_element(&id.map_err(S::Error::custom)?.to_string())?;
+        }
+        list.end()
     }
 }
 

@@ -6,6 +6,7 @@
 //! a message that was delivered is another message: that is looked at before the server is told what
 //! an earlier run could not tell it, for mail that nobody has fetched must not be deleted.
 
+use super::AT_ONCE;
 use super::identity::{HeadReader, Identity};
 use crate::fault::{Fault, Scope};
 use crate::mail::{self, Mailbox, Part, RemoteId, Sink};
@@ -13,9 +14,6 @@ use crate::state::{FolderRecord, Store, Unsettled};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
 use std::io;
-
-/// So many messages are looked at together.
-const AT_ONCE: usize = 2000;
 
 /// By UIDNEXT. Where the message that has the highest UID on record is still there, the server tells
 /// a wrong one.

@@ -1,5 +1,6 @@
 //! A run: every mailbox once, the urgent ones first, several at a time.
 
+use super::done::{Done, Ended, is_anothers, is_lost};
 use super::plan::{Orders, Plan, Task, Work, plan};
 use super::share::{Share, Turn};
 use super::verdict::{held, passed_over, waits};
@@ -7,8 +8,8 @@ use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
     is_of_delivery, list, mailbox_key,
 };
-use crate::fault::{Cause, Fault, Scene, cause_of};
-use crate::incidents::{self, End, Seen};
+use crate::fault::{Fault, Scene};
+use crate::incidents::Seen;
 use crate::mail::Mailbox;
 use crate::means::Means;
 use crate::model::AfterFetch;
@@ -31,130 +32,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// So often is what waits to be put on record looked at.
 const TIDY: Duration = Duration::from_millis(500);
-
-/// How a task ended that did not fail.
-enum Ended {
-    Fetched,
-    /// Passed over, listed or audited.
-    Otherwise,
-    /// Another host took it over.
-    Left,
-}
-
-/// What all tasks did.
-#[derive(Default)]
-pub struct Done {
-    pub tally: Tally,
-    /// How many mailboxes there were.
-    pub mailboxes: usize,
-    /// What kept mailboxes (in lower case) from being fetched.
-    pub of_mailboxes: Vec<(String, anyhow::Error)>,
-    /// What else went wrong.
-    pub errors: Vec<anyhow::Error>,
-    /// How it went with each mailbox.
-    pub seen: Vec<Seen>,
-    /// The same for the record, of those that were tried.
-    runs: Vec<Ran>,
-}
-
-impl Done {
-    /// Notes how it went with a mailbox; gives what is to be on record of it. Of one that was visited
-    /// before in this run the last visit counts, unless it was passed over.
-    fn take(
-        &mut self,
-        job: &Job,
-        is_again: bool,
-        sign_in: Option<String>,
-        tally: Tally,
-        took: Duration,
-        result: Result<Ended>,
-    ) -> Option<Ran> {
-        self.tally.add(&tally);
-        let mailbox = mailbox_key(&job.address);
-        let before = match (is_again, &result) {
-            (true, Ok(Ended::Otherwise)) => return None,
-            (false, _) | (_, Ok(Ended::Left)) => 0,
-            (true, _) => self.forget(&mailbox),
-        };
-        let is_left = matches!(result, Ok(Ended::Left));
-        let end = match result {
-            Ok(Ended::Fetched) => End::Well,
-            Ok(Ended::Otherwise | Ended::Left) => End::Passed,
-            Err(err) => self.failed(&mailbox, err),
-        };
-        let ran = (end != End::Passed || is_left).then(|| Ran {
-            mailbox: mailbox.clone(),
-            error: end.why().map(str::to_owned),
-            is_left,
-            took: u64::try_from(took.as_millis()).ok(),
-            fetched: tally.fetched,
-            failed: tally.failed,
-            quarantined: tally.quarantined,
-        });
-        self.seen.push(Seen {
-            mailbox,
-            sign_in,
-            end,
-            messages: before + tally.failed + tally.quarantined,
-        });
-        ran
-    }
-
-    /// Forgets how it went with a mailbox; gives the number of messages that failed.
-    fn forget(&mut self, mailbox: &str) -> u64 {
-        self.of_mailboxes.retain(|(own, _)| own != mailbox);
-        let of_it = |seen: &Seen| seen.mailbox == mailbox;
-        let messages = self.seen.iter().filter(|seen| of_it(seen));
-        let messages = messages.map(|seen| seen.messages).sum();
-        self.seen.retain(|seen| !of_it(seen));
-        messages
-    }
-
-    /// What another host has taken over since is its own: that it could not be fetched here for long
-    /// enough is no fault.
-    fn leave_to_others(&mut self, store: &Store, lost: HashMap<String, Taken>) {
-        for (mailbox, lock) in lost {
-            let is_of_it = |(own, err): &(String, anyhow::Error)| *own == mailbox && is_lost(err);
-            if self.of_mailboxes.iter().any(is_of_it) && is_anothers(store, &lock) {
-                let messages = self.forget(&mailbox);
-                let seen = Seen::of(mailbox, End::Passed);
-                self.seen.push(Seen { messages, ..seen });
-            }
-        }
-    }
-
-    /// What failed since the run began and has not come to rest by now: a later visit, of this host or
-    /// another, may have delivered it.
-    fn count_failed(&mut self, store: &Store, since: i64) -> Result<()> {
-        let failed = self.seen.iter().filter(|seen| seen.messages > 0);
-        let mailboxes: Vec<&str> = failed.map(|seen| &*seen.mailbox).collect();
-        let counts = store.failed_since(&mailboxes, since)?;
-        self.tally.failed = self.tally.failed.min(counts.iter().sum());
-        Ok(())
-    }
-
-    fn failed(&mut self, mailbox: &str, err: anyhow::Error) -> End {
-        let end = End::Failed {
-            name: incidents::name_of(&err, mailbox),
-            why: incidents::in_short(&err),
-            is_refusal: incidents::is_refusal(&err),
-        };
-        self.of_mailboxes.push((mailbox.to_owned(), err));
-        end
-    }
-}
-
-/// Another host may have taken the mailbox over.
-fn is_lost(err: &anyhow::Error) -> bool {
-    cause_of(err) == Some(Cause::LeaseLost)
-}
-
-/// Another host has. Where that cannot be asked it is not known, and what failed is told.
-fn is_anothers(store: &Store, lock: &Taken) -> bool {
-    store
-        .was_taken_over(lock)
-        .is_ok_and(|is_anothers| is_anothers)
-}
 
 /// What the tasks share.
 struct Run<'a> {
@@ -325,6 +202,7 @@ impl Run<'_> {
         locked(done).take(&task.job, is_again, sign_in, tally, took, result)
     }
 
+    /// Takes the mailbox, or says who has it.
     fn lock(&self, task: &Task<'_>) -> Result<Result<Lock, Holder>> {
         let mailbox = &*mailbox_key(&task.job.address);
         self.store.lock(LockName::Fetch { mailbox })
@@ -339,21 +217,11 @@ impl Run<'_> {
             doing: format!("cannot fetch `{}` (queue `{}`)", job.address, job.queue),
             ..self.mailboxes.scene(&task.entry, way.get())
         };
-        let mailbox = &*mailbox_key(&job.address);
-        let work = self.orders.work;
-        if matches!(work, Work::List | Work::Audit) {
-            let mut opened = self
-                .mailboxes
-                .open(&Wanted::of(&task.entry, &AfterFetch::Keep), false, &way)
-                .with_context(scene)?;
-            let mailbox = opened.mailbox();
-            let done = match work {
-                Work::Audit => self.account(job, lock, mailbox),
-                _ => self.list(job, mailbox),
-            };
-            mailbox.close();
-            return done.with_context(scene).map(|()| Ended::Otherwise);
+        if matches!(self.orders.work, Work::List | Work::Audit) {
+            let looked = self.look_into(task, lock, &way).with_context(scene);
+            return looked.map(|()| Ended::Otherwise);
         }
+        let mailbox = &*mailbox_key(&job.address);
         let wait = WaitName::Mailbox(mailbox);
         if let Some(wait) = self.store.wait(wait, Timestamp::now())? {
             return self.left_alone(task, waits(job, &wait));
@@ -392,6 +260,20 @@ impl Run<'_> {
         }
     }
 
+    /// Lists or audits one mailbox.
+    fn look_into(&self, task: &Task<'_>, lock: &Lock, way: &Cell<ReadWay>) -> Result<()> {
+        let wanted = Wanted::of(&task.entry, &AfterFetch::Keep);
+        let mut opened = self.mailboxes.open(&wanted, false, way)?;
+        let mailbox = opened.mailbox();
+        let done = match self.orders.work {
+            Work::Audit => self.account(&task.job, lock, mailbox),
+            _ => self.list(&task.job, mailbox),
+        };
+        mailbox.close();
+        done
+    }
+
+    /// Fetches one mailbox within the time that it has.
     fn fetch(
         &self,
         task: &Task<'_>,
@@ -407,9 +289,8 @@ impl Run<'_> {
         {
             job.deadline = Some(job.deadline.map_or(end, |all| all.min(end)));
         }
-        let job = &job;
         fetch_mailbox(
-            job,
+            &job,
             self.store,
             lock,
             &mut |stale_token| {

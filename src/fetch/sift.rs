@@ -8,16 +8,13 @@ use super::aside::Aside;
 use super::identity;
 use super::pile::{Pile, Sorted};
 use super::start::Horizon;
-use super::{Folder, Job};
+use super::{AT_ONCE, Folder, Job};
 use crate::mail::{Detail, Listed, Mailbox, Query, RemoteId, Traits};
 use crate::model::{Day, Recording, Select, Verdict};
 use crate::state::{About, Epoch, FolderRecord, Lock, SkippedRecord, Store};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::Path;
-
-/// Messages that are looked at together.
-const AT_ONCE: usize = 2000;
 
 /// A folder's listing on its way to the pile.
 pub struct Sift<'a> {

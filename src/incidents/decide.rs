@@ -2,7 +2,7 @@
 //! the time.
 
 use crate::state::{Event, Incident, IncidentKind, IncidentName};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Somebody else began to send a notice so many seconds ago at most: it may be under way.
 const UNDER_WAY: i64 = 60;
@@ -107,24 +107,18 @@ pub fn observe(
             incident.unsent = None;
         }
     }
-    let mut failing = BTreeSet::new();
-    let mut healed: BTreeSet<IncidentName> = BTreeSet::new();
     // Of the mailboxes each incident had: one that is over tells whom it concerned.
-    let before: Vec<(IncidentName, BTreeSet<String>)> = all
-        .iter()
-        .map(|incident| (incident.name.clone(), incident.mailboxes.clone()))
-        .collect();
+    let mailboxes_of = |incident: &Incident| (incident.name.clone(), incident.mailboxes.clone());
+    let mut before: BTreeMap<_, _> = all.iter().map(mailboxes_of).collect();
+    let mut failing = BTreeSet::new();
+    let mut healed = BTreeSet::new();
     for seen in &observed.seen {
         failing.extend(note(all, seen, now));
     }
     for (name, why) in &observed.single {
         match why {
             Some(why) => {
-                let incident = entry(all, name, now);
-                incident.reason.clone_from(why);
-                if name.kind == IncidentKind::Messages {
-                    incident.mailboxes.insert(name.subject.clone());
-                }
+                note_single(all, name, why, now);
                 failing.insert(name.clone());
             }
             None => drop(healed.insert(name.clone())),
@@ -132,33 +126,46 @@ pub fn observe(
     }
     let mut notices = Vec::new();
     for incident in &mut *all {
-        if is_shared(incident) {
+        let is_shared = is_shared(incident);
+        if is_shared {
             let is_there = |mailbox: &String| observed.configured.contains(mailbox);
             incident.mailboxes.retain(is_there);
-            if incident.mailboxes.is_empty() {
-                healed.insert(incident.name.clone());
-            }
         }
-        let event = match healed.contains(&incident.name) {
+        let has_no_mailbox = is_shared && incident.mailboxes.is_empty();
+        let event = match has_no_mailbox || healed.contains(&incident.name) {
             true => close(incident, now),
             false if failing.contains(&incident.name) => go_on(incident, rules, now),
             false => None,
         };
         let Some(event) = event else { continue };
         if event == Event::Recovered
-            && let Some((_, mailboxes)) = before.iter().find(|(name, _)| *name == incident.name)
+            && let Some(mailboxes) = before.remove(&incident.name)
         {
-            incident.mailboxes.clone_from(mailboxes);
+            incident.mailboxes = mailboxes;
         }
         if rules.sends && incident.name.kind != IncidentKind::Notifier {
-            let unopened = incident.unsent == Some(Event::Opened) && event == Event::Repeated;
-            incident.unsent = Some(if unopened { Event::Opened } else { event });
-            incident.tried_at = None;
+            have_sent_next(incident, event);
         }
         notices.push(notice(incident, event, now));
     }
     all.retain(|incident| !is_done(incident));
     notices
+}
+
+/// Takes note of what fails by itself.
+fn note_single(all: &mut Vec<Incident>, name: &IncidentName, why: &str, now: i64) {
+    let incident = entry(all, name, now);
+    why.clone_into(&mut incident.reason);
+    if name.kind == IncidentKind::Messages {
+        incident.mailboxes.insert(name.subject.clone());
+    }
+}
+
+/// Has whoever is notified told of this event next.
+fn have_sent_next(incident: &mut Incident, event: Event) {
+    let is_unopened = incident.unsent == Some(Event::Opened) && event == Event::Repeated;
+    incident.unsent = Some(if is_unopened { Event::Opened } else { event });
+    incident.tried_at = None;
 }
 
 /// Takes note of how a mailbox fared, and gives the incidents that go on for it.

@@ -1,4 +1,4 @@
-//! What is said of an incident.
+//! What is said of an incident: a line for people, an object for programs.
 
 use super::decide::Notice;
 use crate::fault::Fault;

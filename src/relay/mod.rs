@@ -4,7 +4,8 @@
 //! systemd for each connection, or by a program that calls `sendmail -bs`. Nothing listens here,
 //! and nothing is sent: what is kept leaves with the next `outbox flush`.
 //!
-//! - `command`, `text`: a line of the client; the text of a message, to its end
+//! - `line`, `text`: a line of the client, and the text of a message, each to its end
+//! - `command`: what a line means; `sign_in`: the dialogue that AUTH begins
 //! - `session`: what follows from them. No I/O: octets in, replies out
 //! - `desk`: what the session asks: who may send, to whom, how much; and the outbox
 //! - `peer`: who is at the other end
@@ -18,10 +19,12 @@ mod desk;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod handover;
+mod line;
 mod owner;
 mod passwords;
 mod peer;
 mod session;
+mod sign_in;
 mod text;
 mod wire;
 

@@ -6,15 +6,12 @@
 //! bound, and a client that goes beyond, or whose octets could mean two things, is sent away.
 
 use super::command::{self, Command, Mail};
+use super::line::line_of;
+use super::sign_in::{self, Asked, Step};
 use super::text::{End, Text};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
 
 pub use super::command::Refusal;
 
-/// Octets of a command line; RFC 5321 §4.5.3.1.4 has 512, and extensions more.
-const MAX_LINE: usize = 4096;
 /// Recipients of a message; RFC 5321 §4.5.3.1.8 has 100 at least.
 const MAX_RECIPIENTS: usize = 1000;
 /// Messages of a session.
@@ -111,11 +108,8 @@ pub struct Session {
 #[derive(Debug)]
 enum Mode {
     Command,
-    /// The answer to AUTH PLAIN.
-    Plain,
-    /// The answers to AUTH LOGIN: a name, then its password.
-    User,
-    Password(String),
+    /// The answer to what AUTH asks.
+    SignIn(Asked),
     Text(Text),
 }
 
@@ -200,17 +194,9 @@ impl Session {
             return self.wrong(Refusal::new(500, "5.5.2", "not UTF-8"), out);
         };
         let done = match std::mem::replace(&mut self.mode, Mode::Command) {
-            Mode::Plain | Mode::User | Mode::Password(_) if line == "*" => {
-                Err(Refusal::new(501, "5.7.0", "sign-in cancelled"))
-            }
-            Mode::Plain => self.plain(line, desk, out),
-            Mode::User => decoded(line).map(|user| {
-                self.mode = Mode::Password(user.to_string());
-                say(out, 334, "", "UGFzc3dvcmQ6");
-            }),
-            Mode::Password(user) => {
-                decoded(line).and_then(|password| self.sign_in(&user, &password, desk, out))
-            }
+            Mode::SignIn(asked) => asked
+                .answered(line)
+                .and_then(|step| self.sign_in(step, desk, out)),
             // `take` gives no lines to a text.
             Mode::Command | Mode::Text(_) => {
                 command::parse(line).and_then(|command| self.obey(command, more, desk, out))
@@ -261,7 +247,10 @@ impl Session {
             }
             Command::Verify => say(out, 252, "2.5.0", "cannot verify; send the message"),
             Command::Help => say(out, 214, "2.0.0", "see man queuemail-send"),
-            Command::Auth(mechanism, initial) => self.auth(&mechanism, initial, desk, out)?,
+            Command::Auth(mechanism, initial) => {
+                let step = self.auth(&mechanism, initial)?;
+                self.sign_in(step, desk, out)?;
+            }
             Command::NotOffered => return Err(Refusal::new(502, "5.5.1", "not offered")),
             Command::Unknown => return Err(Refusal::new(500, "5.5.1", "unknown command")),
             Command::Chunk => {
@@ -392,13 +381,7 @@ impl Session {
         Refusal::new(552, "5.3.4", text)
     }
 
-    fn auth(
-        &mut self,
-        mechanism: &str,
-        initial: Option<&str>,
-        desk: &mut dyn Desk,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
+    fn auth(&self, mechanism: &str, initial: Option<&str>) -> Result<Step, Refusal> {
         if self.settings.access == Access::Open {
             return Err(Refusal::new(502, "5.5.1", "AUTH is not offered"));
         }
@@ -409,50 +392,25 @@ impl Session {
                 "AUTH comes after EHLO, once, and before MAIL",
             ));
         }
-        match (mechanism, initial) {
-            ("PLAIN", Some(initial)) => self.plain(initial, desk, out)?,
-            ("PLAIN", None) => {
-                self.mode = Mode::Plain;
-                say(out, 334, "", "");
-            }
-            ("LOGIN", Some(initial)) => {
-                self.mode = Mode::Password(decoded(initial)?.to_string());
-                say(out, 334, "", "UGFzc3dvcmQ6");
-            }
-            ("LOGIN", None) => {
-                self.mode = Mode::User;
-                say(out, 334, "", "VXNlcm5hbWU6");
-            }
-            _ => {
-                return Err(Refusal::new(
-                    504,
-                    "5.5.4",
-                    "the mechanisms are PLAIN and LOGIN",
-                ));
-            }
-        }
-        Ok(())
+        sign_in::begin(mechanism, initial)
     }
 
-    /// RFC 4616: whom to act for, who signs in and a password, a NUL between two.
-    fn plain(&mut self, text: &str, desk: &mut dyn Desk, out: &mut Vec<u8>) -> Result<(), Refusal> {
-        let text = decoded(text)?;
-        match text.split('\0').collect::<Vec<_>>()[..] {
-            [whom, user, password] if whom.is_empty() || whom == user => {
-                self.sign_in(user, password, desk, out)
-            }
-            _ => Err(not_base64()),
-        }
-    }
-
+    /// Asks on, or looks whether it is a user and their password.
     fn sign_in(
         &mut self,
-        user: &str,
-        password: &str,
+        step: Step,
         desk: &mut dyn Desk,
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
-        if desk.signs_in(user, password) {
+        let (user, password) = match step {
+            Step::Ask(asked) => {
+                say(out, 334, "", asked.challenge());
+                self.mode = Mode::SignIn(asked);
+                return Ok(());
+            }
+            Step::Claim { user, password } => (user, password),
+        };
+        if desk.signs_in(&user, &password) {
             self.signed_in = true;
             say(out, 235, "2.7.0", "signed in");
             return Ok(());
@@ -465,58 +423,11 @@ impl Session {
     }
 }
 
-/// A line without its CRLF, and what follows it.
-type Line<'i> = (&'i [u8], &'i [u8]);
-
-/// The first line, if it is whole.
-///
-/// # Errors
-/// The line is too long, or it could be two lines to somebody else.
-fn line_of(input: &[u8]) -> Result<Option<Line<'_>>, Refusal> {
-    let end = input.iter().position(|&o| matches!(o, b'\n' | 0));
-    let line = &input[..end.unwrap_or(input.len())];
-    // The last octet may be a CR to which an LF belongs, that has come or will come. What is found
-    // first does not depend on how much has come.
-    let known = &line[..line.len().min(MAX_LINE + 1)];
-    if known.strip_suffix(b"\r").unwrap_or(known).contains(&b'\r') {
-        return Err(foul("a bare CR"));
-    }
-    if line.len() > MAX_LINE {
-        return Err(Refusal::new(500, "5.5.2", "the line is too long"));
-    }
-    match end {
-        None => Ok(None),
-        Some(at) if input[at] == 0 => Err(foul("a NUL")),
-        Some(at) => match line.strip_suffix(b"\r") {
-            Some(line) => Ok(Some((line, &input[at + 1..]))),
-            None => Err(foul("a bare LF")),
-        },
-    }
-}
-
-fn foul(what: &str) -> Refusal {
-    let text = format!("the line contains {what}; lines end in CRLF");
-    Refusal::new(500, "5.5.2", text)
-}
-
 fn needs_utf8(address: &str, announced: bool) -> Result<(), Refusal> {
     match address.is_ascii() || announced {
         true => Ok(()),
         false => Err(Refusal::new(553, "5.6.7", "this address needs SMTPUTF8")),
     }
-}
-
-fn decoded(text: &str) -> Result<Zeroizing<String>, Refusal> {
-    // RFC 4954 §4: an initial response that is empty is written so.
-    let text = if text == "=" { "" } else { text };
-    let octets = STANDARD.decode(text).map_err(|_| not_base64())?;
-    String::from_utf8(octets)
-        .map(Zeroizing::new)
-        .map_err(|_| not_base64())
-}
-
-fn not_base64() -> Refusal {
-    Refusal::new(501, "5.5.2", "this is not base64")
 }
 
 /// Appends a reply: one line of ASCII, however long and strange its text is.

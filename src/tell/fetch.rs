@@ -8,7 +8,6 @@ use crate::state::{Interrupted, uidvalidity};
 use crate::wording::messages;
 use anyhow::Result;
 use serde::Serialize;
-use serde::ser::{Error as _, SerializeSeq, Serializer};
 use serde_json::json;
 use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -193,7 +192,7 @@ impl Reporter for ReportTo<'_> {
                 address: &job.address,
                 folder,
                 uidvalidity: uidvalidity(epoch),
-                uids: Each(ids),
+                uids: ids,
                 skipped,
                 deliver: job.target.to_string(),
                 after_fetch: job.after.to_string(),
@@ -220,15 +219,7 @@ impl Reporter for ReportTo<'_> {
                 event: "audit",
                 queue: &job.queue,
                 address: &job.address,
-                folder: &audit.folder,
-                on_server: audit.on_server,
-                delivered: audit.delivered,
-                quarantined: audit.quarantined,
-                dropped: audit.dropped,
-                skipped: audit.skipped,
-                not_selected: audit.not_selected,
-                pending: audit.pending,
-                unaccounted: Each(&audit.unaccounted),
+                audit,
             });
         }
         let mut others = String::new();
@@ -291,21 +282,6 @@ pub fn summary(output: &Output, tally: &Tally, mailboxes: usize, time: Duration)
     Ok(())
 }
 
-/// Ids, of which there may be a million: each is written as it is read.
-struct Each<'a>(&'a Sorted);
-
-impl Serialize for Each<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(usize::try_from(self.0.count()).ok())?;
-        for ids in self.0.pages(1000) {
-            for id in ids.map_err(S::Error::custom)? {
-                list.serialize_element(&id.to_string())?;
-            }
-        }
-        list.end()
-    }
-}
-
 #[derive(Serialize)]
 struct WouldFetch<'a> {
     event: &'static str,
@@ -313,7 +289,7 @@ struct WouldFetch<'a> {
     address: &'a str,
     folder: &'a str,
     uidvalidity: u32,
-    uids: Each<'a>,
+    uids: &'a Sorted,
     skipped: u64,
     deliver: String,
     after_fetch: String,
@@ -324,13 +300,6 @@ struct Audited<'a> {
     event: &'static str,
     queue: &'a str,
     address: &'a str,
-    folder: &'a str,
-    on_server: u64,
-    delivered: u64,
-    quarantined: u64,
-    dropped: u64,
-    skipped: u64,
-    not_selected: u64,
-    pending: u64,
-    unaccounted: Each<'a>,
+    #[serde(flatten)]
+    audit: &'a Audit,
 }

@@ -1,4 +1,4 @@
-//! What was received and sent.
+//! `history`: what was received and sent.
 
 use super::table::Table;
 use crate::output::Output;

@@ -1,4 +1,4 @@
-//! What `state import` has recognised.
+//! `state import`: what was recognised in a mailbox that another program has fetched from.
 
 use crate::fetch::{ImportOrder, Imported};
 use crate::output::Output;

@@ -1,10 +1,10 @@
 //! The health of mailboxes, in Prometheus' text format for the node exporter's textfile collector.
 
+use super::file::cannot_write;
 use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
-use crate::fault::Fault;
 use crate::files;
-use crate::health::{Host, Line, Report};
+use crate::health::{Host, Report};
 use crate::output::Output;
 use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
@@ -19,29 +19,16 @@ pub fn write(output: &Output, path: &Path, report: &Report<'_>) -> Result<()> {
     let replace = |text: &[u8]| files::replace(path, text, 0o644);
     output
         .put(path, Text(report).text().as_bytes(), replace)
-        .map_err(|e| {
-            let why = format!("{e:#}");
-            // The name of a temporary file says nothing to anybody.
-            let why = why.split(" at path ").next().unwrap_or_default();
-            Fault::cannot_write(format!(
-                "cannot write the metrics to `{}`: {why}",
-                path.display()
-            ))
-            .hint("create the folder, and let the user who runs queuemail write there")
-            .by_library()
-            .into()
-        })
+        .map_err(|err| cannot_write("the metrics", path, &err))
 }
 
 /// Its lines.
 struct Text<'r>(&'r Report<'r>);
 
 impl Text<'_> {
-    /// The counter of a mailbox.
-    fn count(&self, counter: Counter, line: &Line<'_>) -> f64 {
-        let mailbox = line.address.to_lowercase();
-        let of_it =
-            |(own, subject, _): &&(Counter, String, u64)| *own == counter && *subject == mailbox;
+    /// The counter of a mailbox in lower case, or of a service.
+    fn count(&self, counter: Counter, subject: &str) -> f64 {
+        let of_it = |(own, of, _): &&(Counter, String, u64)| *own == counter && of == subject;
         let found = self.0.counters.iter().find(of_it);
         found.map_or(0.0, |(_, _, value)| *value as f64)
     }
@@ -101,7 +88,9 @@ impl Text<'_> {
             for line in &self.0.lines {
                 let value = match value {
                     Value::Now(of) => of(line),
-                    Value::Counted(counter) => Some(self.count(*counter, line)),
+                    Value::Counted(counter) => {
+                        Some(self.count(*counter, &line.address.to_lowercase()))
+                    }
                 };
                 if let Some(value) = value {
                     let (queue, address) = (label(line.queue), label(line.address));
@@ -116,11 +105,7 @@ impl Text<'_> {
         let name = "queuemail_throttled_total";
         head(text, name, "counter", "Waits that a service requested.");
         for service in ["reading", "sending", "delivery", "sign-in"] {
-            let of_it = |(own, subject, _): &&(Counter, String, u64)| {
-                *own == Counter::Throttled && subject == service
-            };
-            let value = self.0.counters.iter().find(of_it);
-            let value = value.map_or(0.0, |(_, _, value)| *value as f64);
+            let value = self.count(Counter::Throttled, service);
             sample(text, name, &format!("service=\"{service}\""), value);
         }
         let name = "queuemail_incidents";

@@ -1,4 +1,4 @@
-//! The metrics of each mailbox.
+//! The metrics of each mailbox, as a table: a name, a help text, and where the value comes from.
 
 use crate::health::Line;
 use crate::state::Counter;

@@ -4,6 +4,7 @@ pub mod changes;
 pub mod check;
 pub mod claims;
 pub mod fetch;
+mod file;
 pub mod history;
 pub mod import;
 pub mod metrics;

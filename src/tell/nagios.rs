@@ -1,8 +1,8 @@
 //! `--check --format nagios`: one line and an exit code, as the Monitoring Plugins' guidelines ask
 //! (<https://www.monitoring-plugins.org/doc/guidelines.html>).
 
-use crate::fault::{Errors, Fault, Kind, Plugin};
-use crate::health::{Line, Report};
+use crate::fault::{Errors, Fault, Plugin};
+use crate::health::{Report, is_critical};
 use crate::output::{Output, escape};
 use anyhow::Result;
 
@@ -16,12 +16,12 @@ pub fn tell(
     problems: &[Fault],
     max_age: u32,
 ) -> Result<(), Errors> {
-    let is_critical = |fault: &&Fault| fault.kind != Kind::TryLater;
-    let worst = problems.iter().find(is_critical).or(problems.first());
-    let state = match problems.iter().any(|fault| is_critical(&fault)) {
-        true => Plugin::Critical,
-        false if worst.is_some() => Plugin::Warning,
-        false => Plugin::Ok,
+    let critical = problems.iter().find(|fault| is_critical(fault));
+    let worst = critical.or(problems.first());
+    let state = match (critical, worst) {
+        (Some(_), _) => Plugin::Critical,
+        (None, Some(_)) => Plugin::Warning,
+        (None, None) => Plugin::Ok,
     };
     let said = match (worst, problems.len()) {
         (None, _) if report.lines.len() == 1 => "1 mailbox is fetched".to_owned(),
@@ -57,7 +57,6 @@ fn line(state: Plugin, said: &str, figures: &str) -> String {
 /// `label=value[unit];warn;crit;min` each.
 fn figures(report: &Report<'_>, max_age: u32) -> Vec<String> {
     let (lines, outbox) = (&report.lines, &report.outbox);
-    let sum = |of: fn(&Line<'_>) -> u64| lines.iter().map(of).sum::<u64>();
     let ages = lines.iter().map(|line| line.health.last_success);
     // One that was never fetched has no age, and then nobody knows the greatest.
     let oldest = ages.collect::<Option<Vec<_>>>().map(|all| {
@@ -69,12 +68,18 @@ fn figures(report: &Report<'_>, max_age: u32) -> Vec<String> {
         format!("mailboxes={};;;0", lines.len()),
         format!(
             "failing={};;;0",
-            sum(|line| line.health.last_error.is_some().into())
+            report.sum(|line| line.health.last_error.is_some().into())
         ),
         format!("oldest_fetch={oldest};;{max_age};0"),
-        format!("delivered={}c;;;0", sum(|line| line.health.delivered)),
-        format!("pending={};;;0", sum(|line| line.health.backlog)),
-        format!("quarantined={};0;;0", sum(|line| line.health.quarantined)),
+        format!(
+            "delivered={}c;;;0",
+            report.sum(|line| line.health.delivered)
+        ),
+        format!("pending={};;;0", report.sum(|line| line.health.backlog)),
+        format!(
+            "quarantined={};0;;0",
+            report.sum(|line| line.health.quarantined)
+        ),
         format!("outbox_waiting={};;;0", outbox.waiting),
         format!("outbox_unknown={};0;;0", outbox.unknown),
         format!("outbox_failed={};0;;0", outbox.failed),

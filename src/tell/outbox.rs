@@ -1,4 +1,4 @@
-//! The messages of the outbox.
+//! `outbox list` and `outbox show`: the messages of the outbox.
 
 use super::table::Table;
 use crate::mail::{RefusedRecipient, Summary};

@@ -4,10 +4,11 @@
 mod chart;
 mod tables;
 
+use super::file::cannot_write;
 use super::status;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files;
-use crate::health::{Condition, Day, Line, Report};
+use crate::health::{Condition, Day, Line, Report, is_critical};
 use crate::html::{self, Html, Mark, Sentence};
 use crate::output::Output;
 use crate::state::Incident;
@@ -32,8 +33,8 @@ pub struct Page<'r> {
     zone: TimeZone,
 }
 
-/// Replaces the file atomically; `-` is standard output. Others may read it, if the umask lets them: it has addresses and
-/// errors, and no secret.
+/// Replaces the file atomically; `-` is standard output. Others may read it, if the umask lets them: it
+/// has addresses and errors, and no secret.
 ///
 /// # Errors
 /// `CannotWrite`.
@@ -41,16 +42,7 @@ pub fn write(output: &Output, path: &Path, page: &Page<'_>) -> Result<()> {
     let replace = |text: &[u8]| files::replace_by_umask(path, text, 0o644);
     output
         .put(path, page.text().as_bytes(), replace)
-        .map_err(|e| {
-            let why = format!("{e:#}");
-            // The name of a temporary file says nothing to anybody.
-            let why = why.split(" at path ").next().unwrap_or_default();
-            let what = format!("cannot write the page to `{}`: {why}", path.display());
-            Fault::cannot_write(what)
-                .hint("make the folder, and let the user that runs queuemail write there")
-                .by_library()
-                .into()
-        })
+        .map_err(|err| cannot_write("the page", path, &err))
 }
 
 impl<'r> Page<'r> {
@@ -110,8 +102,7 @@ impl<'r> Page<'r> {
             (late, all) if all - late == 1 => format!("1 of {all} mailboxes was {}", self.within()),
             (late, all) => format!("{} of {all} mailboxes were {}", all - late, self.within()),
         };
-        let bad = self.problems.iter().filter(|p| mark_of(p) == Mark::Bad);
-        let bad = bad.count();
+        let bad = self.problems.iter().filter(|p| is_critical(p)).count();
         let warnings = counted(self.problems.len() - bad, "warning", "warnings");
         let (mark, headline) = match (late, self.problems.len()) {
             (1.., _) => (Mark::Bad, format!("{} not fetched", of_mailboxes(late))),
@@ -165,18 +156,17 @@ impl<'r> Page<'r> {
     /// The numbers that matter most.
     fn tiles(&self) -> Html {
         let lines = &self.report.lines;
-        let sum = |of: fn(&Line<'_>) -> u64| lines.iter().map(of).sum::<u64>();
         let ok = lines.iter().filter(|line| self.state(line).0 == Mark::Ok);
         let mailboxes = match ok.count() {
             n if n == lines.len() => "all ok".to_owned(),
             n => format!("{n} ok, {} not", lines.len() - n),
         };
-        let quarantined = sum(|line| line.health.quarantined);
+        let quarantined = self.report.sum(|line| line.health.quarantined);
         let for_you = match quarantined {
             0 => "nothing waits for you",
             _ => "waits for you",
         };
-        let pending = sum(|line| line.health.backlog);
+        let pending = self.report.sum(|line| line.health.backlog);
         let outbox = &self.report.outbox;
         Html::of(
             "<section aria-label=\"Summary\"><dl class=\"tiles\">{}{}{}{}{}</dl></section>\n",
@@ -321,9 +311,9 @@ fn tile(name: &str, number: u64, more: &str) -> Html {
 
 /// How urgent a problem is, as `status --check` has it.
 fn mark_of(problem: &Fault) -> Mark {
-    match problem.kind {
-        Kind::TryLater => Mark::Warn,
-        _ => Mark::Bad,
+    match is_critical(problem) {
+        true => Mark::Bad,
+        false => Mark::Warn,
     }
 }
 

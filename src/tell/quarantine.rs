@@ -1,4 +1,4 @@
-//! What was given up on, and where its octets are.
+//! `quarantine list` and `quarantine show`: messages that were given up on, and where their octets are.
 
 use super::table::Table;
 use crate::output::{Output, escape};

@@ -1,4 +1,4 @@
-//! What became of the renewal of a credential.
+//! `server rotate`: what became of the renewal of a credential.
 
 use crate::expiry;
 use crate::output::Output;

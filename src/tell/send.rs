@@ -1,4 +1,4 @@
-//! What is told of messages that are sent: to people and to programs.
+//! `send`: what became of each message, and with `--dry-run` what would.
 
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::output::{Level, LogFormat, Output, Record, escape};

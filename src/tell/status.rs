@@ -1,4 +1,4 @@
-//! The health of mailboxes, as tables for people and as one object for programs.
+//! `status`: the health of mailboxes, as tables for people and as one object for programs.
 
 use super::table::Table;
 use crate::expiry::{self, Expiry};

@@ -1,4 +1,4 @@
-//! How many messages of a run ended how.
+//! How many messages of a run of `send` were accepted, refused or kept, for its last line.
 
 use crate::mail::{Outcome, Receipt};
 use crate::output::Output;

@@ -1,4 +1,4 @@
-//! Tokens, for people and for programs.
+//! `token`: a token that was obtained, and those that are kept.
 
 use super::table::Table;
 use crate::model::Resource;

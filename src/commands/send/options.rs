@@ -1,10 +1,46 @@
-//! The options of `send` as its engine takes them.
+//! The options of `send` as its engine takes them, and the messages that they name.
 
 use crate::cli::{AutoArg, SendArgs};
+use crate::commands::Context;
 use crate::fault::Fault;
 use crate::mail::Notifications;
-use crate::send::compose::{Auto, Parts};
-use crate::send::input::Sources;
+use crate::office::Office;
+use crate::send::compose::{self, Auto, Parts};
+use crate::send::composer;
+use crate::send::input::{self, Inputs, Sources};
+use anyhow::Result;
+
+/// The messages of a run.
+pub struct Messages<'a> {
+    /// About so many.
+    pub about: usize,
+    pub inputs: Inputs<'a>,
+    /// Whom the one is for that is composed of options.
+    pub composed_for: Vec<String>,
+}
+
+/// What is composed of options, or read.
+pub fn messages<'a>(
+    context: &'a Context,
+    args: &SendArgs,
+    office: &Office<'_>,
+) -> Result<Messages<'a>> {
+    let parts = parts(args);
+    if parts.is_empty() {
+        let (about, inputs) = input::inputs(sources(args), &context.output)?;
+        return Ok(Messages {
+            about,
+            inputs,
+            composed_for: Vec::new(),
+        });
+    }
+    let composed = compose::compose(&parts, &composer(office, args.from.as_deref())?)?;
+    Ok(Messages {
+        about: 1,
+        inputs: input::one(composed.octets),
+        composed_for: composed.recipients,
+    })
+}
 
 pub fn parts(args: &SendArgs) -> Parts<'_> {
     let parts = &args.parts;

@@ -12,7 +12,7 @@ pub use sorting::Imported;
 
 use super::plan::{Orders, Work, plan};
 use super::verdict::{held, waits};
-use super::{Job, folder_key, mailbox_key, restored, start};
+use super::{AT_ONCE, Job, folder_key, mailbox_key, restored, start};
 use crate::fault::{Fault, Scene};
 use crate::mail::{self, Mailbox};
 use crate::means::Means;
@@ -28,9 +28,6 @@ use jiff::Timestamp;
 use sorting::Sorting;
 use std::cell::Cell;
 use std::time::Duration;
-
-/// Messages that are read from the spool together.
-const AT_ONCE: usize = 2000;
 
 /// What is to be imported, and where to.
 pub struct ImportOrder<'o> {

@@ -1,10 +1,11 @@
-//! Where each message of a folder belongs that another program has fetched from.
+//! Sorts the messages of a folder that another program has fetched from: fetched by that program, new,
+//! or in doubt.
 
 use super::spool::Spool;
 use crate::fault::Fault;
 use crate::fetch::pile::Pile;
 use crate::fetch::start::Horizon;
-use crate::fetch::{Job, identity};
+use crate::fetch::{AT_ONCE, Job, identity};
 use crate::mail::{Detail, Listed, Mailbox, Query, RemoteId, Traits};
 use crate::peers::{Copies, Fetched, Likeness, Memory, Program};
 use crate::state::{FolderRecord, SkippedRecord, Standing, Store};
@@ -13,9 +14,6 @@ use anyhow::Result;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-
-/// Messages that are looked at together.
-const AT_ONCE: usize = 2000;
 
 /// What came of it: of each message that the folder holds, where it belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::state::{self, OutboxEntry, OutboxState};
 use anyhow::Result;
 use std::collections::HashMap;
-use std::time::Duration;
 
 /// A message that could not be sent for so many seconds is given up (RFC 5321 §4.5.4.1 has 4 to
 /// 5 days), but not before it was tried so often: the time may have passed while the machine was
@@ -30,108 +29,32 @@ pub fn after_attempt(
 ) -> Settled {
     // Nothing was kept later than now: the clock was ahead then.
     entry.kept_at = entry.kept_at.min(now);
-    let mut wait = Duration::ZERO;
-    let verdicts = result.as_ref().map(|r| &r.refused[..]).unwrap_or_default();
-    let verdicts: HashMap<&str, &RefusedRecipient> =
-        verdicts.iter().map(|r| (r.address.as_str(), r)).collect();
     match result {
-        Err(err) => {
-            let fault = err.downcast_ref::<Fault>();
-            wait = fault.and_then(|f| f.retry_after).unwrap_or_default();
-            entry.reason = words(err);
-        }
-        Ok(receipt) => {
-            let ours = receipt.why.as_ref().map(ToString::to_string);
-            let why: Vec<String> = ours
-                .into_iter()
-                .chain(receipt.server_said.clone())
-                .collect();
-            let why = why.join(": ");
-            match receipt.outcome {
-                Outcome::Unknown => {
-                    entry.state = OutboxState::Unknown;
-                    entry.reason = match why.is_empty() {
-                        true => "the connection broke after the transfer of the message".into(),
-                        false => why,
-                    };
-                    // Whom the server refused before that has it not, whatever Sent Items hold.
-                    let open = |to: &String| !verdicts.contains_key(to.as_str());
-                    entry.envelope.to.retain(open);
-                    if report_to == ReportTo::Queue {
-                        let untold = receipt.refused.iter().cloned();
-                        entry.refused.extend(untold.map(|r| RefusedRecipient {
-                            for_good: true,
-                            ..r
-                        }));
-                    }
-                    return Settled::Unknown;
-                }
-                Outcome::Accepted => {
-                    entry.shared_id = true;
-                    entry.envelope.to.clear();
-                    sort_out(entry, &receipt.refused, report_to);
-                }
-                Outcome::Refused { .. } if receipt.may_pass() => {
-                    let gone = |r: &&RefusedRecipient| !r.may_pass();
-                    let left = |to: &String| !verdicts.get(to.as_str()).is_some_and(gone);
-                    entry.envelope.to.retain(left);
-                    let gone: Vec<_> = receipt.refused.iter().filter(gone).cloned().collect();
-                    sort_out(entry, &gone, report_to);
-                    entry.reason = match why.is_empty() {
-                        true => receipt
-                            .refused
-                            .iter()
-                            .find(|r| r.may_pass())
-                            .map_or_else(String::new, ToString::to_string),
-                        false => why,
-                    };
-                }
-                Outcome::Refused { .. } => {
-                    let said = |to: String| match verdicts.get(to.as_str()) {
-                        Some(verdict) => RefusedRecipient {
-                            for_good: true,
-                            ..(*verdict).clone()
-                        },
-                        None => RefusedRecipient {
-                            address: to,
-                            for_good: true,
-                            server_said: why.clone(),
-                            code: receipt.code,
-                        },
-                    };
-                    let all: Vec<_> = std::mem::take(&mut entry.envelope.to)
-                        .into_iter()
-                        .map(said)
-                        .collect();
-                    entry.reason = all.first().map_or(why.clone(), |r| r.server_said.clone());
-                    sort_out(entry, &all, report_to);
-                }
+        Err(err) => entry.reason = words(err),
+        Ok(receipt) => match receipt.outcome {
+            Outcome::Unknown => {
+                nobody_knows(entry, receipt, report_to);
+                return Settled::Unknown;
             }
-        }
+            Outcome::Accepted => {
+                entry.shared_id = true;
+                entry.envelope.to.clear();
+                sort_out(entry, &receipt.refused, report_to);
+            }
+            Outcome::Refused { .. } if receipt.may_pass() => put_off(entry, receipt, report_to),
+            Outcome::Refused { .. } => refuse(entry, receipt, report_to),
+        },
     }
     let tried_long = now - entry.kept_at >= GIVE_UP_AFTER && entry.attempts >= GIVE_UP_ATTEMPTS;
-    if !entry.envelope.to.is_empty() && tried_long {
+    if tried_long {
         let reason = entry.reason.clone();
-        let given_up = |address: String| match verdicts.get(address.as_str()) {
-            Some(verdict) => RefusedRecipient {
-                for_good: false,
-                ..(*verdict).clone()
-            },
-            None => RefusedRecipient {
-                address,
-                for_good: false,
-                server_said: reason.clone(),
-                code: result.as_ref().ok().and_then(|receipt| receipt.code),
-            },
-        };
-        let left = std::mem::take(&mut entry.envelope.to);
-        entry.refused.extend(left.into_iter().map(given_up));
+        let given_up = all_refused(entry, result.as_ref().ok(), &reason, false);
+        entry.refused.extend(given_up);
     }
     if !entry.envelope.to.is_empty() {
-        let wait = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+        let wait = backoff(entry.attempts, random()).max(asked_for(result));
         entry.state = OutboxState::Waiting;
-        entry.next_attempt =
-            now + backoff(entry.attempts, random()).max(wait.min(state::LONGEST_WAIT));
+        entry.next_attempt = now + wait;
         return Settled::Later(entry.next_attempt);
     }
     if entry.refused.is_empty() {
@@ -139,6 +62,103 @@ pub fn after_attempt(
     }
     entry.state = OutboxState::Failed;
     Settled::Failed
+}
+
+/// The connection broke before the server answered: a person decides about the message.
+fn nobody_knows(entry: &mut OutboxEntry, receipt: &Receipt, report_to: ReportTo) {
+    let why = why(receipt);
+    entry.state = OutboxState::Unknown;
+    entry.reason = match why.is_empty() {
+        true => "the connection broke after the transfer of the message".into(),
+        false => why,
+    };
+    // Whom the server refused before that has it not, whatever Sent Items hold.
+    let verdicts = verdicts(receipt);
+    let is_open = |to: &String| !verdicts.contains_key(to.as_str());
+    entry.envelope.to.retain(is_open);
+    if report_to == ReportTo::Queue {
+        let untold = receipt.refused.iter().cloned();
+        entry.refused.extend(untold.map(|r| RefusedRecipient {
+            for_good: true,
+            ..r
+        }));
+    }
+}
+
+/// The message was refused, and may be accepted later for all but those refused for good.
+fn put_off(entry: &mut OutboxEntry, receipt: &Receipt, report_to: ReportTo) {
+    let verdicts = verdicts(receipt);
+    let is_gone = |r: &&RefusedRecipient| !r.may_pass();
+    let is_left = |to: &String| !verdicts.get(to.as_str()).is_some_and(is_gone);
+    entry.envelope.to.retain(is_left);
+    let gone: Vec<_> = receipt.refused.iter().filter(is_gone).cloned().collect();
+    sort_out(entry, &gone, report_to);
+    let why = why(receipt);
+    entry.reason = match why.is_empty() {
+        true => receipt
+            .refused
+            .iter()
+            .find(|r| r.may_pass())
+            .map_or_else(String::new, ToString::to_string),
+        false => why,
+    };
+}
+
+/// The message was refused for good, for everybody.
+fn refuse(entry: &mut OutboxEntry, receipt: &Receipt, report_to: ReportTo) {
+    let why = why(receipt);
+    let all = all_refused(entry, Some(receipt), &why, true);
+    entry.reason = all.first().map_or(why, |r| r.server_said.clone());
+    sort_out(entry, &all, report_to);
+}
+
+/// Takes the recipients that are left out of the message: each is refused with the server's verdict on
+/// it, or with what was `said` of the whole message.
+fn all_refused(
+    entry: &mut OutboxEntry,
+    receipt: Option<&Receipt>,
+    said: &str,
+    for_good: bool,
+) -> Vec<RefusedRecipient> {
+    let verdicts = receipt.map(verdicts).unwrap_or_default();
+    let refused = |address: String| match verdicts.get(address.as_str()) {
+        Some(verdict) => RefusedRecipient {
+            for_good,
+            ..(*verdict).clone()
+        },
+        None => RefusedRecipient {
+            address,
+            for_good,
+            server_said: said.to_owned(),
+            code: receipt.and_then(|receipt| receipt.code),
+        },
+    };
+    let left = std::mem::take(&mut entry.envelope.to);
+    left.into_iter().map(refused).collect()
+}
+
+/// What the server said of single recipients.
+fn verdicts(receipt: &Receipt) -> HashMap<&str, &RefusedRecipient> {
+    let refused = receipt.refused.iter();
+    refused.map(|r| (r.address.as_str(), r)).collect()
+}
+
+/// What was said of the whole message, by the program and by the server.
+fn why(receipt: &Receipt) -> String {
+    let ours = receipt.why.as_ref().map(ToString::to_string);
+    let said = ours.into_iter().chain(receipt.server_said.clone());
+    said.collect::<Vec<_>>().join(": ")
+}
+
+/// So many seconds the server asked to wait.
+fn asked_for(result: &Result<Receipt>) -> i64 {
+    let fault = result
+        .as_ref()
+        .err()
+        .and_then(|e| e.downcast_ref::<Fault>());
+    let wait = fault.and_then(|f| f.retry_after).unwrap_or_default();
+    let wait = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
+    wait.min(state::LONGEST_WAIT)
 }
 
 /// Keeps those refused for now among the recipients, and the others for the report.
@@ -184,6 +204,7 @@ mod tests {
     use super::*;
     use crate::mail::{Code, Envelope};
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn entry(to: &[&str]) -> OutboxEntry {
         OutboxEntry {

@@ -1,7 +1,8 @@
 //! Where fetching begins: `start`, `--catch-up` and `--include-skipped`.
 
-use super::{Desk, SUPPORT, Via, assert_same, both, message};
+use super::{Desk, SUPPORT, Via, assert_same, both, message, waits_end};
 use crate::killed;
+use crate::standin::GraphFault;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -234,6 +235,25 @@ fn what_is_skipped_is_had_in_the_run_that_finds_it_under_other_ids() {
         desk.fetch(&["--include-skipped"]).succeeds().says_nothing();
         assert_same(&sent, &desk.maildir(MAIL), change);
     }
+}
+
+#[test]
+fn a_server_that_asks_for_a_wait_is_not_asked_for_what_was_skipped() {
+    let desk = Desk::new(Via::Graph, &format!("{NOW}\nafter_fetch: seen"));
+    let mut sent = desk.deliver(0..2);
+    // Such a run has not come by all that is skipped.
+    desk.fetch(&["--since", "2100-01-01"]).succeeds();
+    sent.extend(desk.deliver(2..3));
+    let throttled = GraphFault::Error(429, "ApplicationThrottled", "Wait.", Some(300));
+    desk.m365.faults().graph.next(1, "$batch", throttled);
+    desk.fetch(&["--include-skipped"])
+        .fails(75)
+        .mentions("requests a wait");
+    assert_same(&sent[2..], &desk.maildir(MAIL), "what is new");
+    assert_eq!(retrieved(&desk), 1, "nothing more was asked for");
+    waits_end(&desk);
+    desk.fetch(&["--include-skipped"]).succeeds();
+    assert_same(&sent, &desk.maildir(MAIL), "after the wait");
 }
 
 #[test]

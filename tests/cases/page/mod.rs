@@ -370,7 +370,7 @@ fn the_file_is_whole_and_as_the_umask_has_it() {
     assert!(
         ran.stderr
             .contains("cannot write the page to `HOME/nowhere/page.html`: ")
-            && ran.stderr.contains("make the folder"),
+            && ran.stderr.contains("create the folder"),
         "{ran}"
     );
     fs::create_dir(world.path("folder")).unwrap();

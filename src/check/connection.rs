@@ -1,6 +1,5 @@
-//! From a host's name to a signed-in session: the stages of one connection become steps.
-//!
-//! It is the connection that `reach` opens for whoever fetches or sends, watched.
+//! Watches a connection, from a host's name to a signed-in session: each of its stages becomes a step.
+//! It is the connection that `reach` opens for whoever fetches or sends.
 
 use super::Walk;
 use crate::expiry;
@@ -29,15 +28,21 @@ pub struct Names {
 
 impl Names {
     pub fn all(self) -> impl Iterator<Item = &'static str> {
-        let road = [self.name, self.connection, self.tls, self.sign_in];
-        let all = [self.token, self.claims].into_iter().chain(road);
-        all.filter(|name| !name.is_empty())
+        let all = [
+            self.token,
+            self.claims,
+            self.name,
+            self.connection,
+            self.tls,
+            self.sign_in,
+        ];
+        all.into_iter().filter(|name| !name.is_empty())
     }
 }
 
 /// Connects and signs in by `open`, whose settings are watched; each stage is a step. Gives the
 /// session, or the error of the sign-in, which the caller turns into a step.
-pub fn travel<T>(
+pub fn watch<T>(
     walk: &mut Walk,
     names: Names,
     host: &str,
@@ -91,7 +96,7 @@ pub fn travel<T>(
 
 /// The same for an HTTPS host, where nobody signs in. Through a proxy the stages are the proxy's
 /// affair.
-pub fn travel_by_https<T>(
+pub fn watch_by_https<T>(
     walk: &mut Walk,
     names: Names,
     root: &str,
@@ -105,7 +110,7 @@ pub fn travel_by_https<T>(
     walk.scene.port = Some(port.to_string());
     walk.scene.endpoint = None;
     match http::is_proxied(host) {
-        Ok(false) => travel(walk, names, host, settings, open),
+        Ok(false) => watch(walk, names, host, settings, open),
         Ok(true) => {
             let opened = walk.step(names.connection, || {
                 Ok((open(&settings)?, "through the proxy".to_owned()))
