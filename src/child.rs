@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -113,16 +114,30 @@ pub fn start(mut command: Command, input: Input, bounds: Bounds) -> io::Result<R
         .stdout(stdout)
         .stderr(Stdio::piped())
         .spawn()?;
+    match attend(&mut child, secret, &bounds) {
+        Ok((output, words)) => Ok(Running {
+            child,
+            output,
+            words,
+            bounds,
+        }),
+        Err(err) => {
+            let _ = child.kill();
+            child.wait()?;
+            Err(err)
+        }
+    }
+}
+
+/// Starts what feeds a program, and what reads its output and its words.
+fn attend(child: &mut Child, secret: Option<Secret>, bounds: &Bounds) -> io::Result<(Pipe, Pipe)> {
+    let output = Pipe::read(child.stdout.take(), bounds.output.unwrap_or(0))?;
+    let words = Pipe::read(child.stderr.take(), bounds.words)?;
     if let (Some(secret), Some(mut pipe)) = (secret, child.stdin.take()) {
         // A program that does not read all of it says by its exit code whether that is well.
-        std::thread::spawn(move || pipe.write_all(secret.expose().as_bytes()));
+        Builder::new().spawn(move || pipe.write_all(secret.expose().as_bytes()))?;
     }
-    Ok(Running {
-        output: Pipe::read(child.stdout.take(), bounds.output.unwrap_or(0)),
-        words: Pipe::read(child.stderr.take(), bounds.words),
-        child,
-        bounds,
-    })
+    Ok((output, words))
 }
 
 impl Running {
@@ -191,14 +206,14 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn read(pipe: Option<impl Read + Send + 'static>, limit: usize) -> Pipe {
+    fn read(pipe: Option<impl Read + Send + 'static>, limit: usize) -> io::Result<Pipe> {
         let (through, end) = mpsc::channel();
         let octets = Arc::new(Mutex::new(Zeroizing::new(Vec::new())));
         let Some(mut pipe) = pipe else {
-            return Pipe { octets, end };
+            return Ok(Pipe { octets, end });
         };
         let kept = Arc::clone(&octets);
-        std::thread::spawn(move || {
+        Builder::new().spawn(move || {
             let _through = through;
             let mut piece = Zeroizing::new([0; 4096]);
             loop {
@@ -213,8 +228,8 @@ impl Pipe {
                 let room = limit.saturating_sub(kept.len());
                 kept.extend_from_slice(&piece[..count.min(room)]);
             }
-        });
-        Pipe { octets, end }
+        })?;
+        Ok(Pipe { octets, end })
     }
 
     fn ends_within(&self, time: Duration) -> bool {

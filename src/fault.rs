@@ -14,6 +14,7 @@ pub use cause::Cause;
 
 use rustix::io::Errno;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -119,9 +120,6 @@ pub struct Place {
     /// From 1, columns in characters; `None` for the file as a whole.
     pub line_and_column: Option<(usize, usize)>,
 }
-
-/// What to do where the system ran out of open files, processes or memory.
-const SHORTAGE: &str = "raise the limit (ulimit -n for open files, -u for processes), or do less at the same time (fetch --jobs), and run the same command again";
 
 impl Fault {
     pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
@@ -233,20 +231,39 @@ impl Fault {
         self
     }
 
+    /// Says what to do; nothing else helps where the system gives no more.
     pub fn hint(mut self, text: impl Into<String>) -> Fault {
-        self.hints.push(text.into());
+        if self.cause != Some(Cause::Shortage) {
+            self.hints.push(text.into());
+        }
         self
     }
 
     /// Of what failed by this error of the system: where it ran out of something that comes back,
     /// such as open files, nothing is wrong with what was wanted, and the same call may succeed
     /// later.
-    pub fn by_system(mut self, err: &io::Error) -> Fault {
-        let shortage = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
-        if Errno::from_io_error(err).is_some_and(|e| shortage.contains(&e)) {
-            self.kind = Kind::TryLater;
-            self.hints = vec![SHORTAGE.to_owned()];
+    pub fn by_system(self, err: &io::Error) -> Fault {
+        match is_shortage(err) {
+            true => self.of_shortage(),
+            false => self,
         }
+    }
+
+    /// The same of what failed in a library that does not say why: whether the system opens one
+    /// more file is tried.
+    pub fn by_library(self) -> Fault {
+        match no_file_left() {
+            true => self.of_shortage(),
+            false => self,
+        }
+    }
+
+    /// What else was said of it, as of a host that was not reached, is beside the point.
+    fn of_shortage(mut self) -> Fault {
+        self.kind = Kind::TryLater;
+        self.cause = Some(Cause::Shortage);
+        self.known_scope = Some(Scope::Mailbox);
+        self.hints.clear();
         self
     }
 
@@ -264,6 +281,23 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// True where the system ran out of something that comes back: open files, processes, memory.
+pub fn is_shortage(err: &io::Error) -> bool {
+    let shortage = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::NOBUFS,
+        Errno::AGAIN,
+    ];
+    Errno::from_io_error(err).is_some_and(|e| shortage.contains(&e))
+}
+
+/// True where the system opens no more files for this process.
+pub fn no_file_left() -> bool {
+    File::open("/").is_err_and(|err| is_shortage(&err))
+}
+
 /// What a person does about a file or folder that cannot be written.
 pub fn remedy(err: &io::Error) -> &'static str {
     match err.kind() {
@@ -275,11 +309,6 @@ pub fn remedy(err: &io::Error) -> &'static str {
         }
         io::ErrorKind::FileTooLarge => {
             "a file may not become so large: raise the limit (ulimit -f; in systemd LimitFSIZE=) and run the same command again"
-        }
-        _ if Errno::from_io_error(err)
-            .is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e)) =>
-        {
-            "too many files are open: raise the limit (ulimit -n), or do less at the same time (fetch --jobs), and run the same command again"
         }
         _ => "correct the destination and run the same command again",
     }
@@ -395,9 +424,18 @@ impl fmt::Display for Plugin {
 
 impl std::error::Error for Plugin {}
 
-/// Why any error arose, as far as its [`Fault`] says so.
+/// Why any error arose, as far as its [`Fault`] or the system says so.
 pub fn cause_of(err: &anyhow::Error) -> Option<Cause> {
-    err.downcast_ref::<Fault>().and_then(|fault| fault.cause)
+    match err.downcast_ref::<Fault>() {
+        Some(fault) => fault.cause,
+        None => lacks_something(err).then_some(Cause::Shortage),
+    }
+}
+
+/// True where the system ran out of something, and nobody has said so.
+fn lacks_something(err: &anyhow::Error) -> bool {
+    err.chain()
+        .any(|cause| cause.downcast_ref().is_some_and(is_shortage))
 }
 
 /// The kind of any error: that of its [`Fault`], else a bug of the program.
@@ -408,7 +446,10 @@ pub fn kind_of(err: &anyhow::Error) -> Kind {
     if let Some(Told(kind)) = err.downcast_ref() {
         return *kind;
     }
-    Kind::Bug
+    match lacks_something(err) {
+        true => Kind::TryLater,
+        false => Kind::Bug,
+    }
 }
 
 /// Who and where: a context for an error that lets `diagnosis` fill in real names and ids.

@@ -134,6 +134,7 @@ pub fn current_folder() -> Result<PathBuf> {
 fn no_folder(err: &io::Error) -> anyhow::Error {
     Fault::usage(format!("cannot use the current folder: {err}"))
         .hint("it was probably removed: change to another one, or give absolute paths")
+        .by_system(err)
         .into()
 }
 
@@ -173,6 +174,7 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 pub fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
     Fault::cannot_write(format!("cannot {verb} `{}`: {err}", path.display()))
         .hint(remedy(err))
+        .by_system(err)
         .into()
 }
 

@@ -37,12 +37,17 @@ macro_rules! words {
 
 pub(crate) use words;
 
+/// `1 line`, `2 lines`; `1 line has`, `2 lines have`.
+pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {one}"),
+        n => format!("{n} {many}"),
+    }
+}
+
 /// `1 message`, `2 messages`.
 pub fn messages(count: u64) -> String {
-    match count {
-        1 => "1 message".to_owned(),
-        n => format!("{n} messages"),
-    }
+    counted(count, "message", "messages")
 }
 
 /// An amount of data, rounded, in decimal units as networks and mailboxes have them.

@@ -1,8 +1,9 @@
 //! Threads that share work: each takes the next item when it is done with its last.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 
-/// Has so many threads work on `items`, this one alone where one is enough; ends with the last of
+/// Has so many threads work on `items`, or as many as the system gives, this one alone where one is enough; ends with the last of
 /// them. `work` is called once in each thread, with the items that this thread is to take.
 pub fn share<T: Send>(
     workers: usize,
@@ -16,8 +17,10 @@ pub fn share<T: Send>(
         return worker();
     }
     std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(worker);
+        let start = |_: &usize| Builder::new().spawn_scoped(scope, worker).is_ok();
+        // Fewer do where the system gives no more threads.
+        if (0..workers).take_while(start).count() == 0 {
+            worker();
         }
     });
 }

@@ -14,6 +14,7 @@ use crate::office::{Incoming, MailboxEntry};
 use crate::reach::{Opened, ReadWay, is_about_the_way};
 use crate::secret::Secret;
 use anyhow::Result;
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// What the steps to a mailbox are called.
@@ -111,6 +112,12 @@ impl Run<'_> {
         let waiting = |folder: &str| self.waiting(entry, folder);
         mailbox::walk(walk, opened.mailbox(), &entry.folders(), &after, &waiting);
         opened.mailbox().close();
+        if let Some(day) = entry.start().ahead(Timestamp::now()) {
+            let what = format!(
+                "{day} is in the future: in a folder that was not fetched before, queuemail skips mail that the server receives before that day (UTC)"
+            );
+            walk.warned("start", Fault::try_later(what), Duration::ZERO);
+        }
         let failed = mailbox::STEPS
             .into_iter()
             .find(|step| walk.failed_at(step).is_some());

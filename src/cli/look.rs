@@ -28,7 +28,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub boundary: Vec<String>,
     /// Write an anonymised report of every step to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::own_path())]
     pub report: Option<PathBuf>,
 }
 
@@ -121,11 +121,11 @@ pub struct StatusArgs {
     /// Report a mailbox that was not fetched within this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_age: u32,
-    /// Write metrics for Prometheus' textfile collector to this file
+    /// Write metrics for Prometheus' textfile collector to this file, `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// Write a page for a browser to this file: states, problems, and the messages of the last 30
-    /// days
+    /// Write a page for a browser to this file, `-` is standard output: states, problems, and the
+    /// messages of the last 30 days
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }

@@ -36,10 +36,11 @@ pub use state_import::*;
 pub use token::*;
 
 use crate::output::LogFormat;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use deferred::Deferred;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,6 +113,14 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Reads the path of what cannot be standard input or output.
+fn own_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path == Path::new("-") {
+        true => Err("it cannot be standard input or output; what has this name is ./-"),
+        false => Ok(path),
+    })
+}
+
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
@@ -119,13 +128,13 @@ pub struct Global {
     ///
     /// Default: $QUEUEMAIL_CONFIG, then $XDG_CONFIG_HOME/queuemail/config.yaml
     /// (~/.config/queuemail/config.yaml), then /etc/queuemail/config.yaml.
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", value_parser = own_path())]
     pub config: Option<PathBuf>,
     /// Keep the state in this folder
     ///
     /// The state: what was delivered, tokens, waits, quarantine and outbox. Default:
     /// $QUEUEMAIL_STATE_DIR, then $XDG_STATE_HOME/queuemail (~/.local/state/queuemail).
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", value_parser = own_path())]
     pub state_dir: Option<PathBuf>,
     /// Show what is done; -vv shows the protocol, with secrets masked
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

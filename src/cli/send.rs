@@ -61,7 +61,7 @@ pub struct SendArgs {
     /// Send every message of this Maildir, without changing it; may be repeated
     #[arg(long = "maildir", value_name = "FOLDER")]
     pub maildirs: Vec<PathBuf>,
-    /// Send every message of this mbox file, without changing it; may be repeated
+    /// Send every message of this mbox file, `-` is standard input, without changing it; may be repeated
     #[arg(long = "mbox", value_name = "FILE")]
     pub mboxes: Vec<PathBuf>,
     /// Use up to this many connections for many messages [default: 3]

@@ -12,6 +12,7 @@ use crate::config;
 use crate::fault::{Errors, Fault, Kind, Told};
 use crate::files;
 use crate::office::Office;
+use crate::output::Output;
 use crate::tell;
 use anyhow::Result;
 use std::path::Path;
@@ -65,13 +66,15 @@ fn conclude(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<
     let unwritten = args
         .report
         .as_ref()
-        .and_then(|path| write(path, checked).err());
+        .and_then(|path| write(&context.output, path, checked).err());
     Errors::none_or(told.into_iter().chain(unwritten).collect())
 }
 
 /// Writes the report, whole or not at all, for its owner alone.
-fn write(path: &Path, checked: &[Checked]) -> Result<()> {
-    files::replace(path, report::text(checked).as_bytes(), 0o600).map_err(|err| {
+fn write(output: &Output, path: &Path, checked: &[Checked]) -> Result<()> {
+    let replace = |text: &[u8]| files::replace(path, text, 0o600);
+    let written = output.put(path, report::text(checked).as_bytes(), replace);
+    written.map_err(|err| {
         let path = path.display();
         let why = err.root_cause();
         Fault::new(
@@ -79,6 +82,7 @@ fn write(path: &Path, checked: &[Checked]) -> Result<()> {
             format!("cannot write the report to `{path}`: {why}"),
         )
         .hint("choose a file in a folder that you can write to")
+        .by_library()
         .into()
     })
 }

@@ -6,7 +6,7 @@ use crate::cli::ConfigCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::model;
-use crate::output::{eprintln_safe, escape_lines};
+use crate::output::{eprintln_safe, escape_lines, is_standard};
 use crate::prompt;
 use crate::provision::Outcome;
 use crate::tell::schema;
@@ -108,7 +108,7 @@ fn show(context: &Context) -> Result<()> {
 
 fn validate(context: &Context, file: Option<&Path>) -> Result<(), Errors> {
     let config = match file {
-        Some(file) if file == Path::new("-") => {
+        Some(file) if is_standard(file) => {
             let mut bytes = Vec::new();
             std::io::stdin()
                 .lock()

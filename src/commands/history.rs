@@ -2,8 +2,10 @@
 
 use super::Context;
 use crate::cli::HistoryArgs;
+use crate::config;
 use crate::fault::Fault;
-use crate::state::{LOOKED_AT, Question, What};
+use crate::model;
+use crate::state::{LOOKED_AT, Question, Store, What};
 use crate::tell;
 use anyhow::Result;
 
@@ -27,18 +29,52 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Result<()> {
         .into());
     }
     let answer = store.history(&question)?;
+    if let Some(queue) = question.queue
+        && answer.found.is_empty()
+    {
+        check_queue(context, &store, queue)?;
+    }
     if answer.is_partial {
         context.output.warn(&format!(
             "only the newest {LOOKED_AT} messages of this period were searched; for older ones use --until"
         ));
     }
     if answer.has_more {
+        let shown = match args.limit {
+            1 => "message is shown".to_owned(),
+            n => format!("{n} messages are shown"),
+        };
         context.output.warn(&format!(
-            "only the newest {} messages are shown; for more use --limit, --since and --until",
-            args.limit
+            "only the newest {shown}; for more use --limit, --since and --until"
         ));
     }
     tell::history::list(&context.output, &answer)
+}
+
+/// A queue without any message in the history is in the configuration, or its name is wrong; one
+/// that has some may have been removed.
+///
+/// # Errors
+/// `Usage`: there is no queue of this name; and those of the configuration.
+fn check_queue(context: &Context, store: &Store, name: &str) -> Result<()> {
+    let any = Question {
+        what: What::All,
+        queue: Some(name),
+        since: i64::MIN,
+        until: i64::MAX,
+        received: true,
+        sent: true,
+        most: 1,
+    };
+    if !store.history(&any)?.found.is_empty() {
+        return Ok(());
+    }
+    let config = config::load(&context.config_path)?;
+    let known = config.queue_names();
+    match known.contains(&name) {
+        true => Ok(()),
+        false => Err(model::unknown("queue", name, &known)),
+    }
 }
 
 /// What a word looks for: with an `@` and no blank it is an address or a Message-ID.

@@ -8,7 +8,9 @@ use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::files;
 use crate::model::Tree;
+use crate::output::is_standard;
 use crate::provision::{self, Line, Mailbox, Outcome};
+use crate::wording::counted;
 use anyhow::Result;
 use std::fs::File;
 use std::io::Read;
@@ -51,9 +53,11 @@ pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> R
     }
     if lacking.len() > WARNINGS {
         let more = lacking.len() - WARNINGS;
-        context
-            .output
-            .warn(&format!("{more} more warnings of this kind"));
+        context.output.warn(&counted(
+            more,
+            "more warning of this kind",
+            "more warnings of this kind",
+        ));
     }
     Errors::none_or(errors)
 }
@@ -61,7 +65,7 @@ pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> R
 /// The bytes of the list, of which one more than is allowed may be read.
 fn read(list: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let is_stdin = list == Path::new("-");
+    let is_stdin = is_standard(list);
     let cannot = |err: std::io::Error| {
         let name = match is_stdin {
             true => "standard input".to_owned(),
@@ -125,10 +129,11 @@ fn faults(lines: Vec<Line>, keeps_going: bool) -> Vec<anyhow::Error> {
     });
     let mut errors: Vec<anyhow::Error> = failed.collect();
     if !errors.is_empty() && !keeps_going {
-        let what = format!(
-            "nothing was added: {} of {count} lines have an error",
-            errors.len()
-        );
+        let what = match (errors.len(), count) {
+            (_, 1) => "nothing was added: the only line has an error".to_owned(),
+            (1, _) => format!("nothing was added: 1 of {count} lines has an error"),
+            (n, _) => format!("nothing was added: {n} of {count} lines have an error"),
+        };
         let fault = Fault::usage(what);
         errors.push(match errors.len() < count {
             true => fault

@@ -4,7 +4,7 @@ use super::Context;
 use super::apply::{Told, apply};
 use super::person::Terminal;
 use crate::cli::QueueSet;
-use crate::provision;
+use crate::provision::{self, lacking};
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &QueueSet) -> Result<()> {
@@ -15,5 +15,10 @@ pub fn run(context: &Context, args: &QueueSet) -> Result<()> {
         let mut about = vec![("queue", name.as_str())];
         about.extend(address.iter().map(|address| ("address", address.as_str())));
         Ok(Told::of(outcome, &about))
-    })
+    })?;
+    let early = said
+        .starts()
+        .filter_map(|start| lacking::before_start(start, name));
+    early.for_each(|text| context.output.warn(&text));
+    Ok(())
 }

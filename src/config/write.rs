@@ -212,7 +212,8 @@ pub fn lock(target: &Path) -> Result<File> {
                 shown(target),
                 files::why(&e)
             ),
-        );
+        )
+        .by_system(&e);
         match e.kind() {
             std::io::ErrorKind::PermissionDenied => fault.hint(load::run_as_owner(target)),
             _ => fault,
@@ -235,9 +236,11 @@ pub fn lock(target: &Path) -> Result<File> {
         })?;
     // A blocked wait is fair and quick; the thread bounds it.
     let (done, wait) = mpsc::channel();
-    std::thread::spawn(move || {
-        let _ = done.send(file.lock().map(|()| file));
-    });
+    std::thread::Builder::new()
+        .spawn(move || {
+            let _ = done.send(file.lock().map(|()| file));
+        })
+        .map_err(cannot)?;
     match wait.recv_timeout(LOCK_TIMEOUT) {
         Ok(Ok(file)) => Ok(file),
         Ok(Err(e)) => Err(Fault::new(

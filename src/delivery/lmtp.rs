@@ -130,7 +130,10 @@ fn broken(address: &Address, err: anyhow::Error) -> anyhow::Error {
     let what = format!("`{address}` cannot be used: {err}");
     let fault = match err.downcast::<Fault>() {
         Ok(fault) => Fault { what, ..fault },
-        Err(_) => Fault::try_later(what),
+        Err(err) => match err.downcast::<io::Error>() {
+            Ok(err) => Fault::try_later(what).by_system(&err),
+            Err(_) => Fault::try_later(what),
+        },
     };
     fault
         .hint(

@@ -349,6 +349,7 @@ pub fn cannot_write(path: &Path, err: &io::Error) -> anyhow::Error {
     let remedy = files::remedy(err);
     Fault::cannot_write(format!("cannot write `{}`: {err}", path.display()))
         .hint(format!("nothing was removed from the server; {remedy}"))
+        .by_system(err)
         .into()
 }
 

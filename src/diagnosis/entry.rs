@@ -67,7 +67,8 @@ pub struct Entry {
     /// - `{mailbox}`: that is opened or submits; `{from}`: the address in From; `{submitter}`: who
     ///   needs a right to send as that; `{account}`: the person who signs in
     /// - `{principal}`: whom Exchange gives rights to, the account, else the app
-    /// - `{protocol}`, `{host}`, `{port}`; `{other_tls}`: the option that names the same host and
+    /// - `{protocol}`, `{host}`, `{port}`, `{origin}` (the host of an `https://`, and its port where
+    ///   that is not 443); `{other_tls}`: the option that names the same host and
     ///   port in the other TLS mode; `{usual_imap}`, `{usual_smtp}`: those that name the usual port
     /// - `{set_password}`, `{set_account}`, `{set_tenant}` (up to the tenant's name), `{set_cloud}`,
     ///   `{set_service}` (to sign in as itself): commands; `{login}`: what `token login` is given

@@ -213,6 +213,13 @@ fn value(placeholder: &str, scene: &Scene, quoted: fn(&str) -> String) -> Option
         "protocol" => known(scene.protocol.as_deref(), "smtp"),
         "host" => known(scene.host.as_deref(), "HOST"),
         "port" => known(scene.port.as_deref(), "PORT"),
+        "origin" => {
+            let (host, port) = (scene.host.as_deref(), scene.port.as_deref());
+            match port.filter(|port| *port != "443") {
+                Some(port) => Some(quoted(&format!("{}:{port}", host.unwrap_or("HOST")))),
+                None => known(host, "HOST"),
+            }
+        }
         "principal" => principal(scene, scene.mailbox()),
         "submitter" => submitter(scene),
         "other_tls" => other_tls(scene),

@@ -19,7 +19,7 @@ pub use entry::Who;
 pub use find::find;
 pub use table::all;
 
-use crate::fault::{Fault, Kind, Peer, Place, Scene, kind_of};
+use crate::fault::{Fault, Kind, Peer, Place, Scene, cause_of, kind_of};
 
 /// An error as a person reads it.
 pub struct Report {
@@ -54,10 +54,13 @@ pub fn report(err: &anyhow::Error) -> Report {
     }
     hints.extend(fault.into_iter().flat_map(|f| f.hints.iter().cloned()));
     if hints.is_empty()
-        && let Some(fault) = fault
-        && let Some(entry) = fault.cause.and_then(find::for_cause)
+        && let Some(entry) = cause_of(err).and_then(find::for_cause)
     {
-        hints.extend(entry.hints_for(&at_host(scene, fault), ""));
+        let scene = match fault {
+            Some(fault) => at_host(scene, fault),
+            None => scene,
+        };
+        hints.extend(entry.hints_for(&scene, ""));
     }
     let mut seen = std::collections::HashSet::new();
     hints.retain(|hint| seen.insert(hint.clone()));

@@ -126,6 +126,8 @@ causes! {
     /// An app or account opens a mailbox that it must not open.
     MailboxOpen,
     // ---- this machine and the configuration
+    /// The system gives no more open files, processes or memory for now.
+    Shortage,
     /// A store of tokens has no room left for this user.
     StoreFull,
     /// A certificate or key is protected, and its passphrase is not given.

@@ -3,7 +3,7 @@
 
 use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
-use super::sift::{Sift, TooLarge};
+use super::sift::Sift;
 use super::{AT_ONCE, Job};
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
 use crate::state::{Lock, Standing, Store};
@@ -147,8 +147,8 @@ fn selected(job: &Job, store: &Store, mailbox: &mut dyn Mailbox) -> Result<Optio
             all.add(&id, Standing::Pending);
         }
     }
-    for TooLarge { id, .. } in &found.too_large {
-        all.add(id, Standing::Pending);
+    for one in found.too_large() {
+        all.add(&one?.id, Standing::Pending);
     }
     all.sort();
     Ok(Some(all))

@@ -12,6 +12,7 @@ use crate::fault::{Fault, Kind};
 use crate::mail::{Missing, Part, RemoteId};
 use anyhow::Result;
 use std::collections::HashSet;
+use std::thread::Builder;
 
 /// What became of a chunk.
 pub struct Fetched {
@@ -81,7 +82,10 @@ impl Visit<'_> {
         let batches = Batches::of(self.store.is_shared());
         let (entry, exit) = batches.ends();
         std::thread::scope(|scope| {
-            let disk = scope.spawn(move || committer.run(exit));
+            let disk = Builder::new().spawn_scoped(scope, move || committer.run(exit));
+            let disk = disk.map_err(|e| {
+                Fault::try_later(format!("cannot store messages: {e}")).by_system(&e)
+            })?;
             let mut intake = Intake::new(&staging, &mut self.pass.names, entry)
                 .until(self.job.deadline, ids.len());
             let retrieved = self.mailbox.retrieve(ids, Part::Whole, &mut intake);

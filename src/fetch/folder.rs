@@ -86,10 +86,19 @@ impl Visit<'_> {
         let (job, store, record) = (self.job, self.store, &folder.record);
         self.tally.recognised += found.recognised;
         // A listing of some days only has not come by all that is behind the horizon.
-        if record.start.is_some() && job.since.is_none() {
-            let mark = found.mark.as_ref().map(ToString::to_string);
-            store.started(folder.lock, record.id, mark.as_deref())?;
-            self.reporter.skipped(folder, found.skipped);
+        let horizon = record.start.as_deref();
+        let horizon = horizon.map(|text| Horizon::read(store, text)).transpose()?;
+        if let Some(horizon) = horizon
+            && job.since.is_none()
+        {
+            let is_ahead = horizon.is_ahead();
+            if !is_ahead {
+                let mark = found.mark.as_ref().map(ToString::to_string);
+                store.started(folder.lock, record.id, mark.as_deref())?;
+            }
+            if !is_ahead || found.skipped > 0 {
+                self.reporter.skipped(folder, found.skipped);
+            }
         }
         self.quarantine_too_large(folder, found)
     }
@@ -101,7 +110,8 @@ impl Visit<'_> {
         found: &Found,
     ) -> Result<()> {
         let most = self.job.select.as_ref().and_then(|select| select.max_size);
-        for TooLarge { id, size, about } in &found.too_large {
+        for one in found.too_large() {
+            let TooLarge { id, size, about } = one?;
             let reason = format!(
                 "the message has {size} bytes, more than max_size ({})",
                 most.map(|most| most.to_string()).unwrap_or_default()
@@ -109,15 +119,15 @@ impl Visit<'_> {
             let failure = Failure {
                 reason: &reason,
                 for_good: true,
-                about: Some(about),
+                about: Some(&about),
             };
             let (record, epoch, now) = (folder.record.id, folder.epoch, self.store.now());
             if self
                 .store
-                .failed(folder.lock, record, epoch, id, &failure, now)?
+                .failed(folder.lock, record, epoch, &id, &failure, now)?
             {
                 self.tally.quarantined += 1;
-                self.reporter.failed(folder, id, &reason, true);
+                self.reporter.failed(folder, &id, &reason, true);
             }
         }
         Ok(())

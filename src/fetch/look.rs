@@ -5,7 +5,7 @@ use super::errors::is_of_folder;
 use super::outstanding::outstanding;
 use super::pile::Sorted;
 use super::sift::Sift;
-use super::start::Horizon;
+use super::start::{self, Horizon};
 use super::{Job, folder_key, mailbox_key, restored};
 use crate::mail::Mailbox;
 use crate::state::{Epoch, FolderRecord, Store};
@@ -85,7 +85,7 @@ pub fn list(
         let horizon = match record {
             Some(record) => {
                 let known = record.start.as_deref();
-                known.map(|text| Horizon::read(store, text)).transpose()?
+                start::of_record(known, job, store, mailbox, seen.epoch)?
             }
             None => Horizon::of_start(job.start, mailbox, seen.epoch)?,
         };

@@ -21,6 +21,7 @@
 //! - `look`, `audit`: what a run would do, and whether anything was missed
 //! - `errors`: whose an error is
 
+mod aside;
 mod audit;
 mod batches;
 mod chunk;

@@ -23,6 +23,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// A server that asks for a longer wait is asked again after this time all the same.
@@ -151,10 +152,16 @@ impl Run<'_> {
         std::thread::scope(|scope| {
             for _ in 1..self.orders.jobs.clamp(1, tasks.len().max(1)) {
                 let working = working.clone();
-                scope.spawn(|| work(working));
+                // Fewer do where the system gives no more threads.
+                if Builder::new()
+                    .spawn_scoped(scope, || work(working))
+                    .is_err()
+                {
+                    break;
+                }
             }
             let share = &share;
-            scope.spawn(move || {
+            let _ = Builder::new().spawn_scoped(scope, move || {
                 while all_done.recv_timeout(TIDY) == Err(RecvTimeoutError::Timeout) {
                     // What fails here is tried again at the end.
                     let _ = share.tidy();

@@ -4,13 +4,13 @@
 //! the most urgent ones first and among these the longest unvisited, a free job claims a few at a time
 //! and fetches one after the other; other jobs take of them, too. Then it looks again, until nothing is
 //! due or the run is over. There is no coordinator and no list of hosts: what another host has claimed
-//! is not due.
+//! is not due. What a host cannot begin soon it gives back, so that another one may have it; for this
+//! host it keeps its place.
 
 use super::plan::Task;
 use super::{Orders, mailbox_key};
 use crate::state::{Claimed, Due, Ended, Ran, Store};
 use anyhow::Result;
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,11 +50,17 @@ pub struct Share<'a> {
     now: Mutex<Now>,
 }
 
+/// The order of mailboxes: the priority, since when nobody has begun to fetch it (in seconds from the
+/// start of the run), and an order of this host.
+type Place = (u32, i64, u64);
+
 /// How far it has come.
 #[derive(Default)]
 struct Now {
     /// What the last look has shown and nobody has claimed since, in the order in which it is to be.
     due: VecDeque<usize>,
+    /// The place of each that a look has shown.
+    places: HashMap<usize, Place>,
     looked: Option<Instant>,
     /// Something was claimed since the last look.
     has_claimed: bool,
@@ -140,8 +146,15 @@ impl<'a> Share<'a> {
     pub fn tidy(&self) -> Result<()> {
         let mut now = self.now();
         let begun_by = |(at, _): &(Instant, Claimed)| at.elapsed() < LATEST_BEGIN;
+        let mut back = Vec::new();
         while let Some((_, claimed)) = now.claimed.pop_front_if(|one| !begun_by(one)) {
+            back.extend(self.index.get(&claimed.mailbox).copied());
             self.give_back(&mut now, claimed);
+        }
+        if !back.is_empty() {
+            // They can be claimed again once that is on record.
+            self.end(&mut now)?;
+            back.into_iter().for_each(|index| now.put_back(index));
         }
         match now.oldest_end {
             Some(oldest) if oldest.elapsed() >= LATEST_END => self.end(&mut now),
@@ -208,14 +221,18 @@ impl<'a> Share<'a> {
         let due = due.into_iter().filter(|one| {
             again || !now.visited.contains(&one.index) || now.again.contains(&one.index)
         });
-        let mut due: Vec<Due> = due.collect();
-        due.sort_by_cached_key(|one| {
-            let unvisited = Reverse(one.ago.unwrap_or(u64::MAX));
+        let elapsed = i64::try_from(self.began.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let place = |one: Due| {
+            let ago = one.ago.map(|ago| i64::try_from(ago).unwrap_or(i64::MAX));
+            let since = ago.map_or(i64::MIN, |ago| elapsed.saturating_sub(ago));
             let mailbox = &self.mailboxes[one.index];
             let priority = self.tasks[one.index].job.priority;
-            (priority, unvisited, self.random.hash_one(mailbox))
-        });
-        now.due = due.into_iter().map(|one| one.index).collect();
+            (one.index, (priority, since, self.random.hash_one(mailbox)))
+        };
+        let mut due: Vec<(usize, Place)> = due.map(place).collect();
+        due.sort_by_key(|(_, place)| *place);
+        now.due = due.iter().map(|(index, _)| *index).collect();
+        now.places.extend(due);
         now.looked = Some(Instant::now());
         now.has_claimed = false;
         Ok(())
@@ -260,5 +277,15 @@ impl<'a> Share<'a> {
 
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Now {
+    /// Puts a mailbox among those that are due, where it would be after a look.
+    fn put_back(&mut self, index: usize) {
+        let place = self.places.get(&index);
+        let before = |other: &usize| self.places.get(other) < place;
+        let at = self.due.partition_point(before);
+        self.due.insert(at, index);
     }
 }

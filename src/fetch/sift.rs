@@ -4,6 +4,7 @@
 //! messages are looked at without being retrieved: a page at a time by IMAP, with the listing by
 //! Graph. What is not selected leaves no trace, so that another selection applies at once.
 
+use super::aside::Aside;
 use super::identity;
 use super::pile::{Pile, Sorted};
 use super::start::Horizon;
@@ -35,7 +36,6 @@ pub struct Sift<'a> {
 }
 
 /// What became of the messages that are not in the pile.
-#[derive(Default)]
 pub struct Found {
     /// There before fetching began.
     pub skipped: u64,
@@ -43,7 +43,22 @@ pub struct Found {
     pub mark: Option<RemoteId>,
     /// There before fetching began, and on record as skipped under other ids.
     pub recognised: u64,
-    pub too_large: Vec<TooLarge>,
+    too_large: Aside,
+}
+
+impl Found {
+    /// The messages that are selected but for their size.
+    pub fn too_large(&self) -> impl Iterator<Item = Result<TooLarge>> {
+        self.too_large.all(|line| {
+            let read: (bool, String, u64, About) = serde_json::from_str(line).ok()?;
+            let (ascends, text, size, about) = read;
+            let id = match ascends {
+                true => RemoteId::of_mark(&text)?,
+                false => RemoteId::from(text),
+            };
+            Some(TooLarge { id, size, about })
+        })
+    }
 }
 
 /// A message that is selected but for its size.
@@ -77,7 +92,12 @@ impl<'a> Sift<'a> {
             scratch: &job.scratch,
             bare: Pile::new(&job.scratch),
             pile: Pile::new(&job.scratch),
-            found: Found::default(),
+            found: Found {
+                skipped: 0,
+                mark: None,
+                recognised: 0,
+                too_large: Aside::new(&job.scratch),
+            },
         }
     }
 
@@ -227,11 +247,11 @@ impl<'a> Sift<'a> {
                 Verdict::NotSelected => {}
                 Verdict::TooLarge => {
                     let traits = one.traits.map(|traits| *traits).unwrap_or_default();
-                    self.found.too_large.push(TooLarge {
-                        id: one.id,
-                        size: traits.size.unwrap_or_default(),
-                        about: about(traits).within(self.recording),
-                    });
+                    let size = traits.size.unwrap_or_default();
+                    let about = about(traits).within(self.recording);
+                    let (ascends, id) = (one.id.ascends(), one.id.to_string());
+                    let line = serde_json::to_string(&(ascends, id, size, &about))?;
+                    self.found.too_large.add(&line)?;
                 }
             }
         }

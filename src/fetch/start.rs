@@ -4,6 +4,9 @@
 //! horizon: what it held at that moment, as its source tells it ([`mail::Horizon`]), or a day. Each
 //! run then skips what is behind the horizon until one has listed all of it. A crash in between
 //! changes nothing: the horizon stays where it was, and mail that arrives meanwhile is beyond it.
+//!
+//! A day may be still to come. Until it has, mail arrives behind the horizon, which stays, and the
+//! configuration may name another day.
 
 use super::Job;
 use crate::mail::{self, Mailbox, RemoteId};
@@ -81,6 +84,11 @@ impl Horizon {
         Ok(serde_json::to_string(self)?)
     }
 
+    /// Whether it is a day that is still to come.
+    pub fn is_ahead(&self) -> bool {
+        self.within.is_none() && self.received >= jiff::Timestamp::now().as_second()
+    }
+
     /// Whether a message is behind it. One of which the time is needed and not known is not: to
     /// deliver an old message is better than to miss a new one.
     pub fn is_behind(&self, epoch: Epoch, id: &RemoteId, received: Option<i64>) -> bool {
@@ -116,6 +124,20 @@ pub fn at_first(
     }
     let horizon = Horizon::of_start(job.start, mailbox, uidvalidity.into())?;
     horizon.map(|horizon| horizon.written()).transpose()
+}
+
+/// The horizon of a folder that is on record, from which it is read as `written`.
+pub fn of_record(
+    written: Option<&str>,
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    epoch: Epoch,
+) -> Result<Option<Horizon>> {
+    match written.map(|text| Horizon::read(store, text)).transpose()? {
+        Some(horizon) if horizon.is_ahead() => Horizon::of_start(job.start, mailbox, epoch),
+        known => Ok(known),
+    }
 }
 
 #[cfg(test)]

@@ -105,11 +105,7 @@ impl<'a> Visit<'a> {
         if record.is_new && record.start.is_none() {
             self.tell_of_waiting(name, opened.exists);
         }
-        if job.catch_up {
-            let horizon = Horizon::now(self.mailbox, record.epoch)?.written()?;
-            store.set_start(lock, record.id, &horizon)?;
-            record.start = Some(horizon);
-        }
+        self.renew_start(name, &mut record)?;
         if record.renumbered && !went_back {
             self.tell_of_other_ids(name, record.epoch);
         }
@@ -157,6 +153,34 @@ impl<'a> Visit<'a> {
             Ended::Whole if self.job.include_skipped => self.fetch_included(folder),
             ended => Ok(ended),
         }
+    }
+
+    /// Puts on record what is behind the horizon from now on: to catch up, all that is there; before
+    /// the day that fetching begins on, what the configuration says today.
+    fn renew_start(&mut self, name: &str, record: &mut FolderRecord) -> Result<()> {
+        let (job, store, lock) = (self.job, self.store, self.lock);
+        let known = record.start.as_deref();
+        let horizon = start::of_record(known, job, store, self.mailbox, record.epoch)?;
+        let horizon = match job.catch_up && !horizon.as_ref().is_some_and(Horizon::is_ahead) {
+            true => Some(Horizon::now(self.mailbox, record.epoch)?),
+            false => horizon,
+        };
+        if record.is_new && horizon.as_ref().is_some_and(Horizon::is_ahead) {
+            self.reporter.note(&format!(
+                "`{}` folder `{name}`: start is {}, so mail that arrives before that day (UTC) is skipped",
+                job.address, job.start
+            ));
+        }
+        let horizon = horizon.map(|horizon| horizon.written()).transpose()?;
+        if horizon == record.start {
+            return Ok(());
+        }
+        match &horizon {
+            Some(text) => store.set_start(lock, record.id, text)?,
+            None => store.started(lock, record.id, None)?,
+        }
+        record.start = horizon;
+        Ok(())
     }
 
     /// Tells how many messages were there before the first fetch, which brings them, too.

@@ -5,13 +5,14 @@
 //! a `ca_file` instead of adding it.
 
 mod dial;
+mod names;
 mod proxy;
 mod tls;
 
 pub use tls::{Preparation, prepare};
 
-use crate::fault::{Cause, Fault, Kind};
-use crate::net::{Patience, Settings, Trace};
+use crate::fault::{Cause, Fault, Kind, is_shortage};
+use crate::net::{self, Patience, Settings, Trace};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use proxy::Proxies;
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tls::TlsFailure;
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
@@ -42,6 +42,8 @@ pub struct Agent {
     trace: Option<Trace>,
     /// The longest time for all of a [`Agent::call`].
     longest: Option<Duration>,
+    /// The longest time for the body of an answer that is read piece by piece.
+    longest_body: Duration,
 }
 
 /// A request that got no whole answer.
@@ -60,9 +62,24 @@ impl From<Lost> for Fault {
     }
 }
 
+/// The host that a request goes to.
+struct Host {
+    name: String,
+    port: u16,
+}
+
+impl Host {
+    fn of(uri: &http::Uri) -> Host {
+        Host {
+            name: uri.host().unwrap_or_default().to_owned(),
+            port: uri.port_u16().unwrap_or(443),
+        }
+    }
+}
+
 /// The body of an answer that is read piece by piece, each within the time-out.
 pub struct Incoming {
-    host: String,
+    host: Host,
     reader: ureq::BodyReader<'static>,
     is_framed: bool,
 }
@@ -134,13 +151,14 @@ impl Agent {
                 watch: settings.watch.clone(),
                 patience: Patience::new(settings.io_timeout * PATIENCE),
             });
-        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+        let agent = ureq::Agent::with_parts(config, connector, names::Names);
         Ok(Agent {
             agent,
             io_timeout: settings.io_timeout,
             proxies,
             trace: None,
             longest: None,
+            longest_body: LONGEST_BODY,
         })
     }
 
@@ -153,6 +171,14 @@ impl Agent {
     pub fn within(self, longest: Duration) -> Agent {
         Agent {
             longest: Some(longest),
+            ..self
+        }
+    }
+
+    /// The same client, for whom a body that is read piece by piece ends after this time.
+    pub fn with_bodies_within(self, longest_body: Duration) -> Agent {
+        Agent {
+            longest_body,
             ..self
         }
     }
@@ -184,23 +210,24 @@ impl Agent {
             .max_idle_connections_per_host(KEPT)
             .proxy(None)
             .build();
-        let resolver = DefaultResolver::default();
+        let resolver = names::Names;
         Agent {
             agent: ureq::Agent::with_parts(config, TcpConnector::default(), resolver),
             io_timeout: timeout,
             proxies: Proxies::default(),
             trace: None,
             longest: None,
+            longest_body: LONGEST_BODY,
         }
     }
 
     /// What kept a request from its answer: on the way through a proxy, usually that one.
-    fn fault(&self, host: &str, err: ureq::Error) -> Fault {
+    fn fault(&self, host: &Host, err: ureq::Error) -> Fault {
         let Some(proxy) = self
             .proxies
             .proxy
             .as_ref()
-            .filter(|_| self.is_proxied(host))
+            .filter(|_| self.is_proxied(&host.name))
         else {
             return fault(host, err);
         };
@@ -227,6 +254,7 @@ impl Agent {
             },
             ureq::Error::HostNotFound => "its host is unknown".to_owned(),
             ureq::Error::Io(e) if is_lookup(&e) => "its host is unknown".to_owned(),
+            ureq::Error::Io(e) if is_shortage(&e) => return fault(host, ureq::Error::Io(e)),
             ureq::Error::Io(e) => e.to_string(),
             ureq::Error::Timeout(which @ (ureq::Timeout::Resolve | ureq::Timeout::Connect)) => {
                 format!("no answer in time ({which})")
@@ -242,10 +270,13 @@ impl Agent {
             hints,
             ..Fault::new(
                 kind,
-                format!("cannot reach `{host}` through the proxy `{name}:{port}`: {why}"),
+                format!(
+                    "cannot reach `{}` through the proxy `{name}:{port}`: {why}",
+                    host.name
+                ),
             )
             .cause(cause)
-            .at(host, None)
+            .at(&host.name, Some(host.port))
         }
     }
 
@@ -255,9 +286,9 @@ impl Agent {
     /// A [`Fault`]: `TryLater` where the host was not reached or did not answer in time,
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
-        let host = request.uri().host().unwrap_or_default().to_owned();
+        let host = Host::of(request.uri());
         let mut request = self.agent.configure_request(request);
-        if self.proxies.is_direct(&host) {
+        if self.proxies.is_direct(&host.name) {
             request = request.proxy(None);
         }
         if self.longest.is_some() {
@@ -308,7 +339,7 @@ impl Agent {
         request: Request<impl Read + 'static>,
         length: u64,
     ) -> Result<Response<Incoming>, Lost> {
-        let host = request.uri().host().unwrap_or_default().to_owned();
+        let host = Host::of(request.uri());
         let (mut parts, body) = request.into_parts();
         let gone = Arc::new(AtomicU64::new(0));
         if length > 0 || parts.method == http::Method::POST {
@@ -326,12 +357,12 @@ impl Agent {
         let mut request = self
             .agent
             .configure_request(Request::from_parts(parts, body));
-        if self.proxies.is_direct(&host) {
+        if self.proxies.is_direct(&host.name) {
             request = request.proxy(None);
         }
         let request = request
             .timeout_send_body(Some(LONGEST_BODY))
-            .timeout_recv_body(Some(LONGEST_BODY))
+            .timeout_recv_body(Some(self.longest_body))
             .timeout_per_read(Some(self.io_timeout))
             .timeout_per_write(Some(self.io_timeout))
             .build();
@@ -428,36 +459,28 @@ fn is_lookup(err: &io::Error) -> bool {
     err.to_string().contains("failed to lookup address")
 }
 
-fn not_found(host: &str) -> Fault {
-    Fault::try_later(format!("cannot find host `{host}`"))
-        .cause(Cause::HostNotFound)
-        .at(host, None)
-        .hint(format!(
-            "check the name and this machine's DNS: getent hosts {host}"
-        ))
-}
-
-fn fault(host: &str, err: ureq::Error) -> Fault {
+fn fault(host: &Host, err: ureq::Error) -> Fault {
+    let Host { name, port } = host;
     let unreached = |why: &dyn std::fmt::Display| {
-        Fault::try_later(format!("cannot reach `{host}`: {why}"))
+        Fault::try_later(format!("cannot reach `{name}`: {why}"))
             .cause(Cause::CannotReach)
-            .at(host, None)
+            .at(name, Some(*port))
     };
     match err {
         ureq::Error::Other(inner) => match inner.downcast::<TlsFailure>() {
             Ok(failure) => failure.fault,
             Err(other) => unreached(&other),
         },
-        ureq::Error::HostNotFound => not_found(host),
-        ureq::Error::Io(e) if is_lookup(&e) => not_found(host),
-        ureq::Error::Io(e) => unreached(&e),
+        ureq::Error::HostNotFound => net::not_found(name, None),
+        ureq::Error::Io(e) if is_lookup(&e) => net::not_found(name, None),
+        ureq::Error::Io(e) => unreached(&e).by_system(&e),
         ureq::Error::Timeout(which) => {
-            Fault::try_later(format!("`{host}` did not answer in time ({which})"))
+            Fault::try_later(format!("`{name}` did not answer in time ({which})"))
                 .cause(Cause::NoAnswer)
-                .at(host, None)
+                .at(name, Some(*port))
         }
         ureq::Error::BodyExceedsLimit(limit) => Fault::refused(format!(
-            "the answer of `{host}` is larger than {limit} bytes"
+            "the answer of `{name}` is larger than {limit} bytes"
         )),
         other => unreached(&other),
     }

@@ -44,6 +44,7 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     let connector = builder
         .build()
         .context("cannot set up TLS with the system's library")?;
+    net::all_read()?;
     made.insert(key, connector.clone());
     Ok(connector)
 }
@@ -55,11 +56,13 @@ pub struct Preparation(Option<JoinHandle<()>>);
 /// when the first connection asks for it; what goes wrong is found and told there.
 pub fn prepare(ca_files: impl IntoIterator<Item = Option<PathBuf>>) -> Preparation {
     let ca_files: BTreeSet<_> = ca_files.into_iter().collect();
-    Preparation(Some(std::thread::spawn(move || {
+    let make = move || {
         for ca_file in ca_files {
             let _ = connector(ca_file.as_deref());
         }
-    })))
+    };
+    // Without the thread the first connection waits.
+    Preparation(std::thread::Builder::new().spawn(make).ok())
 }
 
 /// Waits for the thread: a process must not end in the middle of OpenSSL's work.

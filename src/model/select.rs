@@ -102,6 +102,18 @@ pub enum Condition {
     Larger(Larger),
 }
 
+impl Condition {
+    /// Its key, where it may be there only once.
+    pub fn single(&self) -> Option<&'static str> {
+        match self {
+            Condition::Unread(_) => Some("unread"),
+            Condition::MaxSize(_) => Some("max_size"),
+            Condition::Larger(_) => Some("larger"),
+            Condition::From(_) | Condition::Subject(_) => None,
+        }
+    }
+}
+
 impl FromStr for Condition {
     type Err = String;
     fn from_str(text: &str) -> Result<Condition, String> {

@@ -335,6 +335,16 @@ pub enum Start {
     On(Day),
 }
 
+impl Start {
+    /// The day that fetching begins on, where that is still to come at `now`.
+    pub fn ahead(self, now: jiff::Timestamp) -> Option<Day> {
+        match self {
+            Start::On(day) if day.begins() > now => Some(day),
+            _ => None,
+        }
+    }
+}
+
 impl FromStr for Start {
     type Err = String;
     fn from_str(text: &str) -> Result<Start, String> {

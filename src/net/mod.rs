@@ -15,7 +15,7 @@ pub use patience::Patience;
 #[cfg(any(test, fuzzing))]
 pub use stream::Socket;
 pub use stream::{SMALL_BUFFER, Stream, grow, is_late, try_tls};
-pub use tls::{Connector, check_names, over_tls, reason, untrusted};
+pub use tls::{Connector, all_read, check_names, over_tls, reason, untrusted};
 pub use unix::connect_unix;
 
 use crate::fault::{Cause, Fault};
@@ -88,14 +88,7 @@ impl fmt::Debug for Watch {
 /// reads and writes a time.
 pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> {
     let end = Instant::now() + settings.connect_timeout;
-    let addresses = dial::resolve(host, port, end).map_err(|e| {
-        Fault::try_later(format!("cannot find host `{host}`: {e}"))
-            .cause(Cause::HostNotFound)
-            .at(host, None)
-            .hint(format!(
-                "check the name and this machine's DNS: getent hosts {host}"
-            ))
-    })?;
+    let addresses = dial::resolve(host, port, end).map_err(|e| not_found(host, Some(&e)))?;
     dial(&addresses, end, &settings.watch).map_err(|why| {
         let cause = match why.kind() {
             ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
@@ -104,8 +97,31 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
         Fault::try_later(format!("cannot connect to `{host}` port {port}: {why}"))
             .cause(cause)
             .at(host, Some(port))
+            .by_system(&why)
             .into()
     })
+}
+
+/// The addresses of a host, found before `end`.
+pub fn resolve(host: &str, port: u16, end: Instant) -> io::Result<Vec<SocketAddr>> {
+    dial::resolve(host, port, end)
+}
+
+/// The fault of a host whose name has no address; `why`, where the system says more.
+pub fn not_found(host: &str, why: Option<&io::Error>) -> Fault {
+    let said = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let fault = Fault::try_later(format!("cannot find host `{host}`{said}"))
+        .cause(Cause::HostNotFound)
+        .at(host, None)
+        .hint(format!(
+            "check the name and this machine's DNS: getent hosts {host}"
+        ));
+    let fault = match why {
+        Some(why) => fault.by_system(why),
+        None => fault,
+    };
+    // The resolver does not say that it could not open its files.
+    fault.by_library()
 }
 
 /// Opens a TCP connection to the first of a host's addresses that answers before `end`, and tells

@@ -6,7 +6,7 @@
 
 use super::authorities::{Authorities, Reach, certificates};
 use super::{Settings, Stage, Watch};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{self, Cause, Fault, Kind};
 use crate::shell;
 use crate::workers::locked;
 use anyhow::{Context, Result};
@@ -106,8 +106,24 @@ fn context(ca_file: Option<&Path>, at_least: Reach) -> Result<(SslContext, Reach
         Reach::All => Reach::All,
     };
     let context = make(ca_file, &authorities, reach)?;
+    all_read()?;
     made.insert(key, (context.clone(), reach));
     Ok((context, reach))
+}
+
+/// Finds out whether the system's authorities may have been read: OpenSSL passes over a file that
+/// it cannot open, without a word, and would trust nobody.
+///
+/// # Errors
+/// `TryLater`: no file can be opened.
+pub fn all_read() -> Result<(), Fault> {
+    match fault::no_file_left() {
+        false => Ok(()),
+        true => Err(Fault::try_later(
+            "cannot read the authorities that this machine trusts: too many open files",
+        )
+        .by_library()),
+    }
 }
 
 fn make(ca_file: Option<&Path>, authorities: &Authorities, reach: Reach) -> Result<SslContext> {
@@ -251,7 +267,8 @@ pub fn untrusted(host: &str, text: &str) -> Option<Fault> {
     let fault = Fault::refused(format!("the certificate of `{host}` is not trusted: {why}"))
         .cause(cause)
         .at(host, None)
-        .hint(remedy);
+        .hint(remedy)
+        .by_library();
     // OpenSSL passes over a file that it cannot use, without a word.
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     Some(match named.filter(|path| certificates(path).is_err()) {

@@ -1,20 +1,27 @@
 //! Unix sockets.
 
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType, sockopt};
-use std::io;
+use std::io::{Error, ErrorKind, Result};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 /// Connects within this time. The library's own connect would wait for ever for a program that
 /// hangs, once earlier callers have filled its queue.
-pub fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
+pub fn connect_unix(path: &Path, time: Duration) -> Result<UnixStream> {
     let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
-    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket.into())
+    match net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        Ok(()) => Ok(socket.into()),
+        // It says the same of a process that may not be started.
+        Err(Errno::AGAIN) => Err(Error::new(
+            ErrorKind::TimedOut,
+            "the program that listens there is busy",
+        )),
+        Err(e) => Err(e.into()),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use crate::fault::{self, Fault};
 use anyhow::Result;
 use safe::{laid_out, write_json};
 use serde::Serialize;
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
 
 /// How this run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,27 @@ impl Output {
         write_stdout(octets)
     }
 
+    /// Writes octets where a person wants them: `-` is standard output, and a device or a pipe
+    /// (`>(gzip)` of a shell) gets them; a file is `replace`d.
+    pub fn put(
+        &self,
+        path: &Path,
+        octets: &[u8],
+        replace: impl FnOnce(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if is_standard(path) {
+            return self.raw(octets);
+        }
+        match std::fs::metadata(path) {
+            // In the place of a device there would be a file ever after.
+            Ok(there) if !there.is_file() && !there.is_dir() => {
+                let mut to = File::options().write(true).open(path)?;
+                Ok(to.write_all(octets)?)
+            }
+            _ => replace(octets),
+        }
+    }
+
     /// Tells a step, with `-v`.
     pub fn step(&self, text: &str) {
         self.tell(&Record::new(Level::Info, "step", text));
@@ -123,6 +146,11 @@ fn write_stdout(octets: &[u8]) -> Result<()> {
     let mut written = Ok(());
     aside(&mut || written = io::stdout().write_all(octets));
     finish_stdout(written)
+}
+
+/// True for `-`, by which programs mean standard input or output. A file of that name is `./-`.
+pub fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// Ends what was written to standard output, with this result.

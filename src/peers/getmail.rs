@@ -7,13 +7,14 @@ use super::uids::{Uids, of_numbers, of_pop3};
 use super::{Fetched, Memory, malformed, unreadable};
 use crate::fault::Fault;
 use anyhow::Result;
+use std::io;
 use std::path::Path;
 
 /// Exchange gives the INBOX of many a mailbox the same UIDVALIDITY (14), so that by its numbers alone
 /// the file of another mailbox could be taken for that of this one: its name must tell.
 pub fn read(path: &Path, users: &[&str]) -> Result<Memory> {
     if path.is_dir() {
-        return Err(unreadable(path, "it is a folder")
+        return Err(unreadable(path, io::Error::other("it is a folder"))
             .hint("name getmail's file of this mailbox and folder in it, oldmail-HOST-PORT-USER-FOLDER")
             .into());
     }

@@ -1,6 +1,6 @@
 //! The lines of a file that another program has written.
 
-use super::{MOST, NOT_REGULAR, malformed, too_many, unreadable};
+use super::{MOST, malformed, not_regular, too_many, unreadable};
 use crate::files::open_at_once;
 use anyhow::Result;
 use std::io::{BufRead, BufReader, Read};
@@ -24,7 +24,7 @@ impl<'a> Input<'a> {
         let about = file.metadata().map_err(|e| unreadable(path, e))?;
         match about.is_file() {
             true => Ok(Input::of(path, BufReader::new(file))),
-            false => Err(unreadable(path, NOT_REGULAR).into()),
+            false => Err(not_regular(path).into()),
         }
     }
 

@@ -2,7 +2,7 @@
 //! are others: what is in `.Sent` was not fetched.
 
 use super::copies::Copies;
-use super::{Fetched, MOST, Memory, NOT_REGULAR, too_many, unreadable};
+use super::{Fetched, MOST, Memory, NOT_REGULAR, not_regular, too_many, unreadable};
 use crate::fault::Fault;
 use crate::mail::Traits;
 use crate::mail::header::header_end;
@@ -37,7 +37,7 @@ pub fn read(path: &Path) -> Result<Memory> {
                 .file_type()
                 .map_err(|e| unreadable(&entry.path(), e))?;
             if !kind.is_file() {
-                return Err(unreadable(&entry.path(), NOT_REGULAR).into());
+                return Err(not_regular(&entry.path()).into());
             }
             count += 1;
             if count > MOST {

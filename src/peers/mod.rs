@@ -25,6 +25,7 @@ pub use uids::Uids;
 use crate::fault::Fault;
 use crate::wording::words;
 use anyhow::Result;
+use std::io;
 use std::path::Path;
 
 /// So many messages are read, twice what Exchange keeps in a folder.
@@ -118,8 +119,12 @@ pub fn read(program: Program, path: &Path, users: &[&str]) -> Result<Memory> {
 }
 
 /// The fault of a file or folder that cannot be read as it should.
-fn unreadable(path: &Path, why: impl std::fmt::Display) -> Fault {
-    Fault::usage(format!("cannot read `{}`: {why}", path.display()))
+fn unreadable(path: &Path, why: io::Error) -> Fault {
+    Fault::usage(format!("cannot read `{}`: {why}", path.display())).by_system(&why)
+}
+
+fn not_regular(path: &Path) -> Fault {
+    unreadable(path, io::Error::other(NOT_REGULAR))
 }
 
 /// The fault of a line, counted from 1, that is not as the program writes it.

@@ -2,8 +2,9 @@
 //! added, and not by the first run in the night.
 
 use crate::fault::Fault;
-use crate::model::{Address, Apps, Authentication, Config, IncomingServer, OutgoingServer};
+use crate::model::{Address, Apps, Authentication, Config, IncomingServer, OutgoingServer, Start};
 use crate::shell;
+use jiff::Timestamp;
 
 /// What a mailbox of this queue lacks, if anything.
 pub fn of_mailbox(config: &Config, queue: &str, entry: &Address) -> Vec<String> {
@@ -21,7 +22,18 @@ pub fn of_mailbox(config: &Config, queue: &str, entry: &Address) -> Vec<String> 
             "`{address}` has no password; unless its account is signed in already, sign in once: queuemail token login {address}"
         ));
     }
+    let queue = config.queues.iter().find(|own| own.name == queue);
+    let start = entry.start.or(queue.and_then(|queue| queue.start));
+    found.extend(start.and_then(|start| before_start(start, address.as_str())));
     found
+}
+
+/// What is not fetched, where `start` is a day that is still to come.
+pub fn before_start(start: Start, what: &str) -> Option<String> {
+    let day = start.ahead(Timestamp::now())?;
+    Some(format!(
+        "`{what}`: start ({day}) is in the future: mail that the server receives before that day (UTC) is skipped"
+    ))
 }
 
 fn is_of_people(server: &IncomingServer) -> bool {

@@ -3,9 +3,12 @@
 
 use crate::config::MAX_SIZE;
 use crate::fault::Fault;
+use crate::wording::counted;
 use anyhow::Result;
 use csv::{ReaderBuilder, StringRecord};
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use std::fmt;
 
 /// One entry of a list.
 pub struct Row {
@@ -120,9 +123,9 @@ fn cells(names: &[String], record: &StringRecord, written: &str) -> Result<Vec<C
     }
     if record.len() != names.len() {
         let what = format!(
-            "{} values, and the header has {} names",
-            record.len(),
-            names.len()
+            "{}, and the header has {}",
+            counted(record.len(), "value", "values"),
+            counted(names.len(), "name", "names")
         );
         return Err(Fault::usage(what)
             .hint("put a value that contains the delimiter between quotation marks")
@@ -156,7 +159,7 @@ fn of_json(text: &str, check: impl Fn(&str) -> Result<()>) -> Vec<Row> {
 }
 
 fn object(text: &str, check: impl Fn(&str) -> Result<()>) -> Result<Vec<Cell>> {
-    let object: Map<String, Value> = serde_json::from_str(text).map_err(|err| {
+    let Pairs(object) = serde_json::from_str(text).map_err(|err| {
         Fault::usage(format!("not a JSON object, column {}", err.column()))
             .hint("write one object on each line, in PowerShell: ForEach-Object { ConvertTo-Json -Compress $_ }")
     })?;
@@ -181,6 +184,34 @@ fn object(text: &str, check: impl Fn(&str) -> Result<()>) -> Result<Vec<Cell>> {
     }
     cells.retain(|(_, values)| !values.is_empty());
     Ok(cells)
+}
+
+/// The names and values of a JSON object as they are written: a map would keep the last of two
+/// equal names (RFC 8259 §4).
+struct Pairs(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Pairs, D::Error> {
+        struct Taker;
+
+        impl<'de> Visitor<'de> for Taker {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        from.deserialize_map(Taker)
+    }
 }
 
 /// A value as a command line would have it; what is null is empty.

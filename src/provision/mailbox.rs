@@ -13,6 +13,7 @@ use crate::model::{
 use crate::shell;
 use anyhow::Result;
 use clap::Args;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What `queue add` says.
@@ -177,6 +178,15 @@ impl OfAddress {
 
 /// What `--select` says: an empty value takes the selection away.
 fn selection(conditions: &[Change<Condition>]) -> Result<Option<Select>> {
+    let mut seen = HashSet::new();
+    for condition in conditions {
+        if let Change::Set(condition) = condition
+            && let Some(key) = condition.single()
+            && !seen.insert(key)
+        {
+            return Err(Fault::usage(format!("`--select`: `{key}` is given twice")).into());
+        }
+    }
     let set = conditions.iter().map(|condition| match condition {
         Change::Set(condition) => Some(condition.clone()),
         Change::Unset => None,
@@ -248,6 +258,15 @@ impl Mailbox {
 }
 
 impl MailboxChange {
+    /// Where fetching is to begin from now on.
+    pub fn starts(&self) -> impl Iterator<Item = Start> {
+        let said = [&self.values.start, &self.of_queue.queue_start];
+        said.into_iter().filter_map(|start| match start {
+            Some(Change::Set(start)) => Some(*start),
+            _ => None,
+        })
+    }
+
     /// The new password, if one is said. It is read, or asked for, before the file is locked.
     pub fn password(
         &self,

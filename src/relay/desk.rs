@@ -9,6 +9,7 @@ use crate::mail::Notifications;
 use crate::model::Relay;
 use crate::send::{Orders, Sending};
 use crate::state::{Lock, LockName};
+use crate::wording::{self, counted};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -78,7 +79,8 @@ impl<'a> Counter<'a> {
                 }));
             }
         }
-        let text = format!("{who} already has {} sessions", bounds.sessions);
+        let most = counted(bounds.sessions, "session", "sessions");
+        let text = format!("{who} already has {most}");
         Ok(Err(Refusal::new(421, "4.7.0", text)))
     }
 
@@ -118,7 +120,7 @@ impl<'a> Counter<'a> {
             Err(Refusal::new(452, "4.3.1", text))
         };
         if messages >= self.bounds.messages {
-            return full(format!("{messages} messages"));
+            return full(wording::messages(messages));
         }
         if octets.saturating_add(size) > self.bounds.octets {
             return full(format!("{octets} bytes"));

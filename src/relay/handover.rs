@@ -106,10 +106,13 @@ pub fn pass_on(
     };
     let mut their_side = stream.try_clone()?;
     // It ends with the process, should the relay leave before the caller.
-    std::thread::spawn(move || {
+    let pass = move || {
         let _ = std::io::copy(&mut from, &mut their_side);
         let _ = their_side.shutdown(Shutdown::Write);
-    });
+    };
+    std::thread::Builder::new()
+        .spawn(pass)
+        .map_err(|e| unreached(&relay.socket, &e))?;
     let mut stream = &stream;
     let mut piece = [0; 4096];
     // Who is gone on either side knows it by what they were not told.
@@ -129,7 +132,7 @@ fn unreached(socket: &Path, err: &std::io::Error) -> Fault {
     let what = format!("cannot reach the relay at `{}`: {err}", socket.display());
     match err.kind() {
         ErrorKind::PermissionDenied => Fault::no_access(what),
-        _ => Fault::try_later(what),
+        _ => Fault::try_later(what).by_system(err),
     }
 }
 

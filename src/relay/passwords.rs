@@ -27,6 +27,7 @@ impl Passwords {
             Fault::config(format!(
                 "cannot read the passwords of the relay in `{name}`: {e}"
             ))
+            .by_system(&e)
         };
         let about = path.metadata().map_err(cannot)?;
         let me = rustix::process::geteuid().as_raw();

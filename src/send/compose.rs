@@ -267,12 +267,12 @@ enum Body {
 }
 
 fn body(parts: &Parts<'_>) -> Result<Body> {
-    let stdin = [parts.text, parts.html]
-        .iter()
-        .filter(|part| **part == Some(Path::new("-")))
-        .count();
-    if stdin > 1 {
-        return Err(Fault::usage("standard input can be --text or --html, not both").into());
+    let named = [parts.text, parts.html].into_iter().flatten();
+    let named = named.chain(parts.attachments.iter().map(PathBuf::as_path));
+    if named.filter(|path| input::is_stdin(path)).count() > 1 {
+        return Err(
+            Fault::usage("standard input can be only one of --text, --html and --attach").into(),
+        );
     }
     let read = |path: &Path, option: &str| -> Result<String> {
         String::from_utf8(input::read_text(path)?).map_err(|_| {

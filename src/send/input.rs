@@ -2,9 +2,10 @@
 
 use crate::fault::Fault;
 use crate::means::Observer;
+use crate::wording::counted;
 use anyhow::Result;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// Octets of the largest message that is read: above the 150 MiB of Exchange's transport.
@@ -28,6 +29,11 @@ pub fn one<'a>(octets: Vec<u8>) -> Inputs<'a> {
     }))
 }
 
+/// True for `-`, which is standard input. A file of that name is `./-`.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// Where messages are to be read from; from standard input where nothing is named.
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
@@ -48,26 +54,37 @@ pub fn inputs<'a>(sources: Sources<'_>, observer: &'a dyn Observer) -> Result<(u
     if paths.is_empty() && sources.mboxes.is_empty() && sources.maildirs.is_empty() {
         paths.push("-".into());
     }
+    let of_stdin = |paths: &[PathBuf]| paths.iter().filter(|path| is_stdin(path)).count();
+    if of_stdin(&paths) + of_stdin(sources.mboxes) > 1 {
+        return Err(Fault::usage("standard input can be read only once").into());
+    }
+    for path in paths.iter().filter(|path| !is_stdin(path)) {
+        check(path).map_err(|e| cannot_read(path, &e))?;
+    }
     let ignore_dots = sources.ignore_dots;
-    let from_paths = paths
-        .into_iter()
-        .map(move |path| match path == Path::new("-") {
-            true => Input {
-                name: None,
-                octets: from_stdin(ignore_dots, observer),
-            },
-            false => Input {
-                octets: read_file(&path),
-                name: Some(path.display().to_string()),
-            },
-        });
+    let from_paths = paths.into_iter().map(move |path| match is_stdin(&path) {
+        true => Input {
+            name: None,
+            octets: from_stdin(ignore_dots, observer),
+        },
+        false => Input {
+            octets: read_file(&path),
+            name: Some(path.display().to_string()),
+        },
+    });
     let mut about = from_paths.len();
-    let mut mboxes = Vec::new();
+    let mut mboxes: Vec<Mbox<Box<dyn BufRead + Send>>> = Vec::new();
     for path in sources.mboxes {
+        if is_stdin(path) {
+            let name = Path::new("standard input");
+            mboxes.push(Mbox::new(name, Box::new(BufReader::new(io::stdin()))));
+            about += 1;
+            continue;
+        }
         let file = File::open(path).map_err(|e| cannot_read(path, &e))?;
         // A message of 4 KiB is a common one.
         about += usize::try_from(file.metadata().map_or(0, |m| m.len()) / 4096).unwrap_or(0) + 1;
-        mboxes.push(Mbox::new(path, BufReader::new(file)));
+        mboxes.push(Mbox::new(path, Box::new(BufReader::new(file))));
     }
     Ok((
         about,
@@ -76,7 +93,23 @@ pub fn inputs<'a>(sources: Sources<'_>, observer: &'a dyn Observer) -> Result<(u
 }
 
 fn cannot_read(path: &Path, err: &io::Error) -> anyhow::Error {
-    Fault::usage(format!("cannot read `{}`: {err}", path.display())).into()
+    let fault = Fault::usage(format!("cannot read `{}`: {err}", path.display()));
+    let fault = match err.kind() {
+        ErrorKind::IsADirectory => fault.hint("the messages of a Maildir: --maildir FOLDER"),
+        _ => fault,
+    };
+    fault.by_system(err).into()
+}
+
+/// Finds out whether a message can be read, before the first one is sent.
+fn check(path: &Path) -> io::Result<()> {
+    let about = std::fs::metadata(path)?;
+    match about.is_dir() {
+        true => Err(ErrorKind::IsADirectory.into()),
+        // Whoever writes to a FIFO would notice.
+        false if !about.is_file() => Ok(()),
+        false => File::open(path).map(drop),
+    }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
@@ -107,6 +140,7 @@ fn maildir(folder: &Path) -> Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(&part).map_err(|e| {
             Fault::usage(format!("`{}` is not a Maildir: {e}", folder.display()))
                 .hint("a single message: --file MESSAGE; an mbox file: --mbox FILE")
+                .by_system(&e)
         })?;
         for entry in entries {
             let path = entry.map_err(|e| cannot_read(&part, &e))?.path();
@@ -212,7 +246,8 @@ fn from_stdin(ignore_dots: bool, observer: &dyn Observer) -> Result<Vec<u8>> {
     let (octets, left) = read_stdin(ignore_dots)?;
     if left > 0 {
         observer.warn(&format!(
-            "the message ends at a line with a single dot; {left} bytes after it are not sent (-i sends them)"
+            "the message ends at a line with a single dot; {} not sent (-i sends them)",
+            counted(left, "byte after it is", "bytes after it are")
         ));
     }
     Ok(octets)
@@ -253,7 +288,7 @@ fn read_stdin(ignore_dots: bool) -> Result<(Vec<u8>, u64)> {
 
 /// The text that `--text` or `--html` names: a file, or `-` for standard input.
 pub fn read_text(path: &Path) -> Result<Vec<u8>> {
-    match path == Path::new("-") {
+    match is_stdin(path) {
         true => bounded(io::stdin().lock())
             .map_err(|e| Fault::usage(format!("cannot read standard input: {e}")).into()),
         false => read_file(path),

@@ -47,10 +47,11 @@ pub fn slot(sending: &Sending<'_>, sender: Sender<'_>, limits: &Limits) -> Resul
             }
         }
         if Instant::now() >= deadline {
-            return Err(Fault::try_later(format!(
-                "all {most} connections that outgoing server `{}` allows `{}` are in use",
-                sender.server, sender.user
-            ))
+            let Sender { server, user } = sender;
+            return Err(Fault::try_later(match most {
+                1 => format!("the only connection that outgoing server `{server}` allows `{user}` is in use"),
+                _ => format!("all {most} connections that outgoing server `{server}` allows `{user}` are in use"),
+            })
             .into());
         }
         std::thread::sleep(sending.store.longest_pause());

@@ -6,6 +6,7 @@ use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::output::escape;
 use crate::shell;
+use crate::wording::counted;
 use anyhow::Result;
 
 /// Narrows a verdict down to what the caller has to know of a message that the outbox keeps:
@@ -61,9 +62,9 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
     let fault = Fault::new(
         worst(refused),
         format!(
-            "the server refused {} of {} recipients; {others}",
+            "the server refused {} of {}; {others}",
             refused.len(),
-            mail.envelope.to.len()
+            counted(mail.envelope.to.len(), "recipient", "recipients")
         ),
     )
     .said(RefusedRecipient::all(refused));

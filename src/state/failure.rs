@@ -42,10 +42,22 @@ fn of_file(verb: &str, path: &Path, err: &db::Error) -> Fault {
             path.display()
         ),
     );
-    match hint.is_empty() {
+    let fault = match hint.is_empty() {
         true => fault,
         false => fault.hint(hint),
+    };
+    match err {
+        db::Error::Sqlite(err) if is_of_a_file(err) => fault.by_library(),
+        _ => fault,
     }
+}
+
+/// True where SQLite could not open or use a file. It does not say why.
+fn is_of_a_file(err: &rusqlite::Error) -> bool {
+    matches!(
+        err.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure)
+    )
 }
 
 /// The fault of a database that a later version of this program has changed.
@@ -85,6 +97,7 @@ pub fn not_opened(path: &Path, err: &std::io::Error) -> Fault {
         "{}; another state folder: --state-dir",
         crate::files::remedy(err)
     ))
+    .by_system(err)
 }
 
 const WRITABLE: &str =

@@ -272,6 +272,7 @@ fn cannot_lock(path: &Path, err: &std::io::Error) -> anyhow::Error {
         "{}; another state folder: --state-dir",
         files::remedy(err)
     ))
+    .by_system(err)
     .into()
 }
 

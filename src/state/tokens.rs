@@ -746,7 +746,7 @@ mod tests {
         let other = Secret::new("correct horse battery");
         assert!(store.refused_password(&key, &other).unwrap().is_none());
         assert_eq!(
-            store.sign_in_record(&key).unwrap().wait.unwrap().1,
+            store.sign_in_record(&key).unwrap().wait.unwrap().reason,
             "plain words"
         );
     }

@@ -11,5 +11,6 @@ pub fn cannot_write(what: &str, path: &Path, err: &anyhow::Error) -> anyhow::Err
     let what = format!("cannot write {what} to `{}`: {why}", path.display());
     Fault::cannot_write(what)
         .hint("create the folder, and let the user who runs queuemail write there")
+        .by_library()
         .into()
 }

@@ -5,17 +5,20 @@ use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
 use crate::files;
 use crate::health::{Host, Report};
+use crate::output::Output;
 use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Replaces the file atomically.
+/// Replaces the file atomically; `-` is standard output.
 ///
 /// # Errors
 /// `CannotWrite`.
-pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
-    files::replace(path, Text(report).text().as_bytes(), 0o644)
+pub fn write(output: &Output, path: &Path, report: &Report<'_>) -> Result<()> {
+    let replace = |text: &[u8]| files::replace(path, text, 0o644);
+    output
+        .put(path, Text(report).text().as_bytes(), replace)
         .map_err(|err| cannot_write("the metrics", path, &err))
 }
 

@@ -65,8 +65,9 @@ pub fn tell(
     }
     let (from, to) = (migration.from, migration.to);
     let what = format!(
-        "{} rows, {} ({})",
+        "{} {}, {} ({})",
         HumanCount(moved.rows()),
+        if moved.rows() == 1 { "row" } else { "rows" },
         messages(moved.bodies),
         HumanBytes(moved.octets)
     );

@@ -10,8 +10,9 @@ use crate::fault::Fault;
 use crate::files;
 use crate::health::{Condition, Day, Line, Report, is_critical};
 use crate::html::{self, Html, Mark, Sentence};
+use crate::output::Output;
 use crate::state::Incident;
-use crate::wording::span;
+use crate::wording::{counted, span};
 use anyhow::Result;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -32,13 +33,15 @@ pub struct Page<'r> {
     zone: TimeZone,
 }
 
-/// Replaces the file atomically. Others may read it, if the umask lets them: it has addresses and
-/// errors, and no secret.
+/// Replaces the file atomically; `-` is standard output. Others may read it, if the umask lets them: it
+/// has addresses and errors, and no secret.
 ///
 /// # Errors
 /// `CannotWrite`.
-pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
-    files::replace_by_umask(path, page.text().as_bytes(), 0o644)
+pub fn write(output: &Output, path: &Path, page: &Page<'_>) -> Result<()> {
+    let replace = |text: &[u8]| files::replace_by_umask(path, text, 0o644);
+    output
+        .put(path, page.text().as_bytes(), replace)
         .map_err(|err| cannot_write("the page", path, &err))
 }
 
@@ -89,16 +92,18 @@ impl<'r> Page<'r> {
         let lines = &self.report.lines;
         let late = lines.iter().filter(|line| self.is_late(line)).count();
         let failing = lines.iter().filter(|line| self.state(line).0 != Mark::Ok);
-        let failing = number(failing.count(), "mailbox", "mailboxes");
-        let of_mailboxes = |n| number(n, "mailbox is", "mailboxes are");
+        let failing = counted(failing.count(), "mailbox", "mailboxes");
+        let of_mailboxes = |n| counted(n, "mailbox is", "mailboxes are");
         let fetched = match (late, lines.len()) {
             (_, 0) => "No mailbox is configured".to_owned(),
             (0, 1) => format!("The mailbox was {}", self.within()),
+            (_, 1) => format!("The mailbox was not {}", self.within()),
             (0, all) => format!("All {all} mailboxes were {}", self.within()),
+            (late, all) if all - late == 1 => format!("1 of {all} mailboxes was {}", self.within()),
             (late, all) => format!("{} of {all} mailboxes were {}", all - late, self.within()),
         };
         let bad = self.problems.iter().filter(|p| is_critical(p)).count();
-        let warnings = number(self.problems.len() - bad, "warning", "warnings");
+        let warnings = counted(self.problems.len() - bad, "warning", "warnings");
         let (mark, headline) = match (late, self.problems.len()) {
             (1.., _) => (Mark::Bad, format!("{} not fetched", of_mailboxes(late))),
             (0, 1..) => (
@@ -116,7 +121,7 @@ impl<'r> Page<'r> {
             (_, 0) => format!("{fetched}."),
             (0, _) => format!("{fetched}. {warnings}."),
             (bad, _) => {
-                let bad = number(bad, "critical problem", "critical problems");
+                let bad = counted(bad, "critical problem", "critical problems");
                 format!("{fetched}. {bad}, {warnings}.")
             }
         };
@@ -178,7 +183,7 @@ impl<'r> Page<'r> {
     fn tiles_of_days(&self) -> Html {
         let of_days = |name: &'static str, of: fn(&Day) -> u64| {
             let all = thousands(self.days.iter().map(of).sum());
-            let all = format!("{all} in {}", number(self.days.len(), "day", "days"));
+            let all = format!("{all} in {}", counted(self.days.len(), "day", "days"));
             self.days.last().map(|today| tile(name, of(today), &all))
         };
         let fetched = of_days("Fetched today", |day| day.counts.fetched);
@@ -328,11 +333,6 @@ fn hint(text: &str) -> Html {
         };
     }
     Html::of("<p class=\"soft\">{}</p>", &[&html])
-}
-
-/// `1 mailbox`, `2 mailboxes`.
-fn number(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A number in groups of three digits.

@@ -7,6 +7,7 @@ use crate::net;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::office::{Account, CredentialSource, v1_resource};
 use crate::shell;
+use crate::wording::counted;
 use crate::workers::locked;
 use anyhow::Result;
 use std::path::Path;
@@ -44,7 +45,10 @@ impl Access<'_> {
         let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
         let observer = &self.means.observer;
         match self.tokens.save(&wanted.key, &granted) {
-            Ok(()) => observer.step(&format!("got a token, valid for {minutes} minutes")),
+            Ok(()) => {
+                let long = counted(minutes, "minute", "minutes");
+                observer.step(&format!("got a token, valid for {long}"));
+            }
             Err(err) => observer.warn(&self.not_kept(wanted, &err)),
         }
         granted.access
@@ -204,7 +208,8 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
     let minutes = left.unwrap_or_default().as_secs() / 60 + 1;
     earlier.hint(match minutes {
         0..=60 => format!(
-            "the account is locked; queuemail tries the password again after {minutes} minutes; to force one attempt: queuemail token get --fresh"
+            "the account is locked; queuemail tries the password again after {}; to force one attempt: queuemail token get --fresh",
+            counted(minutes, "minute", "minutes")
         ),
         _ => "this password was refused before; queuemail does not try it again, so that the account is not locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
     })

@@ -169,6 +169,8 @@ fn a_bad_value_names_its_option() {
     bad(&["--start", "yesterday"], "bad_start_option");
     bad(&["--select", "sender=x"], "bad_select_option");
     bad(&["--select", "max_size=big"], "bad_size_option");
+    let twice = ["--select", "max_size=1MB", "--select", "max_size=2MB"];
+    bad(&twice, "select_twice");
     world
         .run(add("support", &[]))
         .fails(64)

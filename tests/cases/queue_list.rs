@@ -205,5 +205,38 @@ fn a_thousand_queues_are_one_quick_change() {
     add(&world, wrong, &options)
         .fails(64)
         .mentions("line 502: ")
-        .mentions("nothing was added: 1 of 1000 lines have an error");
+        .mentions("nothing was added: 1 of 1000 lines has an error");
+}
+
+/// Of two values for one name nobody knows which one is meant.
+#[test]
+fn a_name_that_is_there_twice_is_refused() {
+    let world = world();
+    let list = |more: &str| {
+        format!(
+            "{{\"queue\": \"a\", \"address\": \"a@contoso.com\", \"server\": \"Contoso\"{more}}}\n"
+        )
+    };
+    for (more, why) in [
+        (
+            ", \"priority\": 1, \"priority\": 2",
+            "line 1: `priority` appears twice",
+        ),
+        (
+            ", \"queue_start\": \"now\", \"Queue-Start\": \"all\"",
+            "line 1: `queue-start` appears twice",
+        ),
+        (
+            ", \"select\": [\"max_size=1MB\", \"max_size=2MB\"]",
+            "line 1: `--select`: `max_size` is given twice",
+        ),
+    ] {
+        let ran = add(&world, list(more), &[]).fails(64);
+        ran.mentions(why)
+            .mentions("nothing was added: the only line has an error");
+    }
+    let two = list("") + &list(", \"priority\": 1, \"priority\": 2").replace("a@", "b@");
+    let ran = add(&world, two, &[]).fails(64);
+    ran.mentions("line 2: `priority` appears twice")
+        .mentions("1 of 2 lines has an error");
 }

@@ -262,3 +262,48 @@ fn the_goodbye_of_a_single_message_costs_no_round_trip() {
     assert!(place("C: QUIT") > place("S: 250 2.0.0 OK <1@contoso.com>"));
     assert_eq!(home.standin.submitted().len(), 4);
 }
+
+/// Either all files are there, or nothing is sent: whoever repeats the command sends nothing twice.
+#[test]
+fn a_file_that_is_missing_is_found_before_anything_is_sent() {
+    let home = office();
+    let good = home.write("good.eml", MESSAGE);
+    let good = good.to_str().unwrap();
+    let folder = home.path("");
+    for (bad, why) in [
+        ("missing.eml", "cannot read `missing.eml`: No such file"),
+        (folder.to_str().unwrap(), "--maildir FOLDER"),
+    ] {
+        for args in [
+            ["--file", good, "--file", bad],
+            ["--file", bad, "--file", good],
+        ] {
+            let ran = home.run(&[&["send", "-t"][..], &args].concat());
+            assert_eq!(ran.code, 64, "{ran:?}");
+            ran.mentions(why);
+            assert_eq!(home.standin.submitted().len(), 0, "{args:?}");
+        }
+    }
+    let ran = pipe(&home, &["send", "-t", "--file", "-", "--mbox", "-"], b"");
+    assert_eq!(ran.code, 64, "{ran:?}");
+    ran.mentions("standard input can be read only once");
+    let args = [
+        "send",
+        "--subject",
+        "x",
+        "--text",
+        "-",
+        "--attach",
+        "-",
+        "--to",
+        "a@customer.example",
+        "-f",
+        "support@contoso.com",
+    ];
+    let ran = pipe(&home, &args, b"");
+    assert_eq!(ran.code, 64, "{ran:?}");
+    ran.mentions("only one of --text, --html and --attach");
+    let mbox = format!("From a Thu Jan  1 00:00:00 1970\n{MESSAGE}");
+    pipe(&home, &["send", "-t", "--mbox", "-"], mbox.as_bytes()).succeeds();
+    assert_eq!(home.standin.submitted().len(), 1);
+}

@@ -1,6 +1,6 @@
 //! What an answer, or that there is none, means for what was posted.
 
-use super::destination::{Destination, PATIENCE};
+use super::destination::Destination;
 use crate::delivery::{Rejected, Wait};
 use crate::fault::{Fault, Kind};
 use crate::http::{Incoming, Lost, retry_after};
@@ -8,10 +8,12 @@ use crate::secret::Mask;
 use anyhow::Result;
 use http::header::LOCATION;
 use http::{HeaderMap, Response, StatusCode};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// So many octets of an answer's body are kept for the message about a failure.
 pub const WORDS: usize = 2000;
+/// A longer body is not read to its end, which would keep the connection.
+const LONGEST: usize = 64 << 10;
 
 /// What an answer means for a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,18 +94,20 @@ pub fn wrong(to: &Destination, kind: Kind, said: String, mask: &Mask, fields: &H
         .hint("nothing was removed from the server, and the next run continues here")
 }
 
-/// The beginning of an answer's body. It is not waited for longer than an answer itself.
+/// The beginning of an answer's body, as far as it comes in the short time that the destination's
+/// agent has for it. One that is read to its end leaves the connection to the next message.
 fn words(mut body: Incoming) -> String {
-    let end = Instant::now() + PATIENCE;
-    let mut octets = vec![0; WORDS];
+    let mut words = Vec::new();
+    let mut piece = [0; WORDS];
     let mut length = 0;
-    while length < WORDS && Instant::now() < end {
-        match body.read(&mut octets[length..]) {
-            Ok(read @ 1..) => length += read,
-            Ok(0) | Err(_) => break,
-        }
+    while length < LONGEST
+        && let Ok(read @ 1..) = body.read(&mut piece)
+    {
+        let kept = read.min(WORDS - words.len());
+        words.extend_from_slice(&piece[..kept]);
+        length += read;
     }
-    String::from_utf8_lossy(&octets[..length]).into_owned()
+    String::from_utf8_lossy(&words).into_owned()
 }
 
 /// No whole answer came. It may be this message that the receiver breaks over, if it got any of it.

@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 const CONNECTING: Duration = Duration::from_secs(30);
 /// For each piece of a message on its way out, and for the answer to a whole message.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// For the body of an answer whose head is read: it decides nothing.
+const BODY: Duration = Duration::from_secs(2);
 /// What the base64 of a secret for signing begins with.
 const OF_A_WEBHOOK: &str = "whsec_";
 /// The least octets of such a secret, as Standard Webhooks has it.
@@ -80,10 +82,11 @@ impl Destination {
     }
 
     pub fn agent(&self) -> Result<Agent> {
-        match self.is_plain() {
-            true => Ok(Agent::local(PATIENCE)),
-            false => Agent::new(&self.settings()),
-        }
+        let agent = match self.is_plain() {
+            true => Agent::local(PATIENCE),
+            false => Agent::new(&self.settings())?,
+        };
+        Ok(agent.with_bodies_within(BODY))
     }
 
     /// # Errors

@@ -1,64 +1,31 @@
 //! Messages on their way into the record, in a file without a name: a folder may hold a million.
 
-use crate::delivery::cannot_write;
 use crate::digest::hex;
-use crate::fetch::pile::lines;
-use crate::files;
+use crate::fetch::aside::Aside;
 use crate::mail::RemoteId;
 use crate::state::SkippedRecord;
 use anyhow::Result;
-use std::fs::File;
-use std::io::{self, BufRead, ErrorKind, Write};
-use std::path::{Path, PathBuf};
-
-/// Octets that are held before they are written.
-const HELD: usize = 64 << 10;
+use std::path::Path;
 
 /// Takes messages, each with a number, and gives them back in the order in which they came.
-pub struct Spool {
-    file: File,
-    /// Octets of `file`.
-    end: u64,
-    /// What follows it.
-    held: Vec<u8>,
-    count: u64,
-    /// For what an error says.
-    folder: PathBuf,
-}
+pub struct Spool(Aside);
 
 impl Spool {
     /// `folder` is a private folder.
-    pub fn new(folder: &Path) -> Result<Spool> {
-        Ok(Spool {
-            file: files::nameless(folder).map_err(|e| cannot_write(folder, &e))?,
-            end: 0,
-            held: Vec::new(),
-            count: 0,
-            folder: folder.to_owned(),
-        })
+    pub fn new(folder: &Path) -> Spool {
+        Spool(Aside::new(folder))
     }
 
     pub fn count(&self) -> u64 {
-        self.count
+        self.0.count()
     }
 
     pub fn add(&mut self, message: &SkippedRecord, number: u64) -> Result<()> {
-        self.count += 1;
-        self.held
-            .extend_from_slice(line(message, number).as_bytes());
-        if self.held.len() > HELD {
-            let written = self.file.write_all(&self.held);
-            written.map_err(|e| cannot_write(&self.folder, &e))?;
-            self.end += self.held.len() as u64;
-            self.held.clear();
-        }
-        Ok(())
+        self.0.add(&line(message, number))
     }
 
     pub fn all(&self) -> impl Iterator<Item = Result<(SkippedRecord, u64)>> {
-        let all = lines(&self.file, 0, self.end).chain(self.held.lines());
-        all.map(|line| line.and_then(|line| read(&line).ok_or(ErrorKind::InvalidData.into())))
-            .map(|read: io::Result<_>| read.map_err(|e| cannot_write(&self.folder, &e)))
+        self.0.all(read)
     }
 
     /// All messages, `most` at a time.
@@ -86,7 +53,7 @@ fn line(message: &SkippedRecord, number: u64) -> String {
     let received = received.map(|seconds| seconds.to_string());
     let received = received.unwrap_or_default();
     format!(
-        "{number}\t{received}\t{}\t{kind}\t{remote}\n",
+        "{number}\t{received}\t{}\t{kind}\t{remote}",
         hex(fingerprint)
     )
 }
@@ -119,7 +86,7 @@ mod tests {
     #[test]
     fn what_goes_in_comes_out() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(folder.path()).unwrap();
+        let mut spool = Spool::new(folder.path());
         let message = |n: u32| SkippedRecord {
             remote: match n % 2 {
                 0 => RemoteId::from(n),
@@ -132,7 +99,6 @@ mod tests {
             spool.add(&message(n), u64::MAX - u64::from(n)).unwrap();
         }
         assert_eq!(spool.count(), 5000);
-        assert!(spool.end > 0 && !spool.held.is_empty());
         for _ in 0..2 {
             for (n, one) in (0..).zip(spool.all()) {
                 let (found, number) = one.unwrap();

@@ -14,9 +14,11 @@ use crate::mail::{Missing, RemoteId, Sink};
 use crate::workers::locked;
 use ::http::{Method, Response};
 use anyhow::Result;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::Builder;
 use url::Url;
 
 /// Requests at once.
@@ -119,10 +121,15 @@ pub fn retrieve(
     };
     std::thread::scope(|scope| {
         let (sender, events) = sync_channel(1);
-        for _ in 0..AT_ONCE.min(ids.len()) {
+        for number in 0..AT_ONCE.min(ids.len()) {
             let sender = sender.clone();
             let work = &work;
-            scope.spawn(move || work.run(&sender));
+            match Builder::new().spawn_scoped(scope, move || work.run(&sender)) {
+                Err(e) if number == 0 => return Err(no_thread(&e).into()),
+                // Fewer do.
+                Err(_) => break,
+                Ok(_) => {}
+            }
         }
         drop(sender);
         let result = collect(&work, &events, sink);
@@ -131,6 +138,10 @@ pub fn retrieve(
         drop(events);
         result
     })
+}
+
+fn no_thread(err: &io::Error) -> Fault {
+    Fault::try_later(format!("cannot retrieve messages: {err}")).by_system(err)
 }
 
 fn collect(

@@ -1,10 +1,10 @@
 //! The mailboxes, the hosts that share the state, and what will end, as tables that become cards on a narrow screen.
 
-use super::{Page, number, thousands};
+use super::{Page, thousands};
 use crate::expiry::{self, Expiry, NOTICE};
 use crate::health::{Host, Line};
 use crate::html::{Html, Mark, Sentence};
-use crate::wording::span;
+use crate::wording::{counted, span};
 
 /// So many mailboxes that are well are shown at once; more are one click away.
 const SHOWN: usize = 50;
@@ -27,7 +27,7 @@ pub fn mailboxes(page: &Page<'_>) -> Html {
     };
     let urgent = Some(urgent).filter(|some| !some.is_empty());
     let others = Some(others).filter(|some| !some.is_empty()).map(|others| {
-        let number = number(others.len(), "mailbox", "mailboxes");
+        let number = counted(others.len(), "mailbox", "mailboxes");
         Html::of(
             "<details><summary>{} in state ok</summary>{}</details>",
             &[&number, &table(page, others)],

@@ -43,6 +43,8 @@ pub struct Reply {
     ends: bool,
     /// It comes once so many posts wait for theirs.
     together: Option<Arc<Barrier>>,
+    /// The body comes octet by octet, with such a pause before each.
+    drip: Option<Duration>,
 }
 
 impl Reply {
@@ -55,6 +57,7 @@ impl Reply {
             after: Duration::ZERO,
             ends: false,
             together: None,
+            drip: None,
         }
     }
 
@@ -69,6 +72,7 @@ impl Reply {
             after: Duration::ZERO,
             ends: true,
             together: None,
+            drip: None,
         }
     }
 
@@ -79,6 +83,12 @@ impl Reply {
 
     pub fn after(self, after: Duration) -> Reply {
         Reply { after, ..self }
+    }
+
+    /// The same, but its body drips.
+    pub fn dripping(self, pause: Duration) -> Reply {
+        let drip = Some(pause);
+        Reply { drip, ..self }
     }
 
     /// The same, once all for whom this barrier is wait for their answers.
@@ -218,8 +228,18 @@ fn serve<S: Read + Write>(
         }
         std::thread::sleep(reply.after);
         load.now.fetch_sub(1, SeqCst);
-        client.get_mut().write_all(&reply.octets)?;
+        let head = reply.octets.windows(4).position(|end| end == b"\r\n\r\n");
+        let body = match (reply.drip, head) {
+            (Some(_), Some(head)) => head + 4,
+            _ => reply.octets.len(),
+        };
+        client.get_mut().write_all(&reply.octets[..body])?;
         client.get_mut().flush()?;
+        for octet in &reply.octets[body..] {
+            std::thread::sleep(reply.drip.unwrap_or_default());
+            client.get_mut().write_all(&[*octet])?;
+            client.get_mut().flush()?;
+        }
         if reply.ends {
             return Ok(());
         }

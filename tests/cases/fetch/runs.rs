@@ -210,7 +210,7 @@ fn a_host_out_of_reach_is_named_in_the_hint() {
     desk.world.run(["token", "forget", "--all"]).succeeds();
     desk.fetch(&[])
         .fails(75)
-        .mentions("hint: curl -v https://localhost/\n");
+        .mentions("hint: curl -v https://localhost:1/\n");
 }
 
 #[test]

@@ -183,6 +183,39 @@ fn what_is_larger_may_go_to_quarantine() {
     });
 }
 
+/// More than memory holds of them.
+#[test]
+fn many_that_are_larger_go_to_quarantine_with_what_is_known_of_them() {
+    both(|via| {
+        let desk = Desk::new(
+            via,
+            "deliver: maildir:mail\nselect: {max_size: 1kB, larger: quarantine}",
+        );
+        for n in 0..600 {
+            let subject = format!("number {n} {}", "x".repeat(100));
+            let large = mail(n, "bob@fabrikam.example", &subject, 2000);
+            desk.m365.deliver(SUPPORT, "INBOX", &large);
+        }
+        let audit = || desk.fetch(&["--audit"]);
+        desk.fetch(&[])
+            .fails(65)
+            .mentions("600 messages moved to quarantine");
+        audit().succeeds().shows("600 in quarantine");
+        let listed = desk.world.run(["quarantine", "list", "--json"]).succeeds();
+        let listed = listed.json()["quarantine"].as_array().unwrap().clone();
+        let mut numbers: Vec<usize> = listed
+            .iter()
+            .map(|one| {
+                assert_eq!(one["from"], "bob@fabrikam.example");
+                let subject = one["subject"].as_str().unwrap();
+                subject.split(' ').nth(1).unwrap().parse().unwrap()
+            })
+            .collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..600).collect::<Vec<_>>(), "{via:?}");
+    });
+}
+
 #[test]
 fn what_was_there_before_is_skipped_selected_or_not() {
     both(|via| {

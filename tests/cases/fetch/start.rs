@@ -460,3 +460,42 @@ fn a_first_run_that_is_killed_skips_nothing_new_and_delivers_nothing_old() {
         assert!(struck > 5, "{via:?}: only {struck} runs were killed");
     });
 }
+
+/// The day that fetching begins on may be still to come: what arrives until then is skipped.
+#[test]
+fn a_day_to_come_is_waited_for_and_can_be_changed() {
+    both(|via| {
+        let desk = Desk::new(via, "deliver: maildir:mail\nstart: 2199-01-01");
+        desk.deliver(0..1);
+        let first = desk.fetch(&["-v"]).succeeds();
+        first
+            .mentions("start is 2199-01-01, so mail that arrives before that day (UTC) is skipped");
+        desk.deliver(1..2);
+        desk.fetch(&["--dry-run"])
+            .succeeds()
+            .shows("1 message to be skipped");
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--catch-up"]).succeeds();
+        desk.deliver(2..3);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&[], &desk.maildir(MAIL), "before that day");
+        desk.fetch(&["--audit"]).succeeds().shows("3 skipped");
+        // A check says so; it was probably another year that was meant.
+        let check = desk.world.run(["check", "support"]).fails(75);
+        check.shows("start").shows("2199-01-01 is in the future");
+        let set = desk
+            .world
+            .run(["queue", "set", "support", "--start", "2199-02-01"]);
+        set.succeeds()
+            .mentions("start (2199-02-01) is in the future");
+        let set = desk
+            .world
+            .run(["queue", "set", "support", "--start", "2025-01-01"]);
+        let set = set.succeeds();
+        assert_eq!(set.stderr, "", "{set}");
+        let new = desk.deliver(3..4);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&new, &desk.maildir(MAIL), "from the new day on");
+        desk.fetch(&["--audit"]).succeeds().shows("3 skipped");
+    });
+}

@@ -214,20 +214,69 @@ fn a_limit_on_the_size_of_files_is_said() {
 /// Open files come back: whatever finds none left asks to be tried later.
 #[test]
 fn too_many_open_files_are_to_be_tried_later() {
-    let desk = Desk::new(Via::Imap, "deliver: maildir:~/mail");
-    desk.deliver(0..1);
-    let mut codes = Vec::new();
-    for most in 3..24 {
-        let limit = format!("ulimit -n {most}; exec \"$@\"");
-        let ran = desk
-            .fetch(&[])
-            .under(["/bin/sh", "-c", &limit, "sh"])
-            .ends();
-        // Without libraries there is no program yet.
-        if !ran.stderr.contains("error while loading shared libraries") {
-            assert!([0, 73, 75].contains(&ran.code), "with {most} files: {ran}");
+    for (via, target) in [
+        (Via::Imap, "maildir:~/mail"),
+        (Via::Graph, "mbox:~/box"),
+        (Via::Imap, "command:cat"),
+    ] {
+        let desk = Desk::new(via, &format!("deliver: {target}"));
+        desk.deliver(0..1);
+        let mut codes = Vec::new();
+        for most in 3..24 {
+            let limit = format!("ulimit -n {most}; exec \"$@\"");
+            let ran = desk
+                .fetch(&[])
+                .under(["/bin/sh", "-c", &limit, "sh"])
+                .ends();
+            // Without libraries there is no program yet.
+            if ran.stderr.contains("error while loading shared libraries") {
+                continue;
+            }
             codes.push(ran.code);
+            if ran.code == 0 {
+                continue;
+            }
+            assert_eq!(ran.code, 75, "{target} with {most} files: {ran}");
+            let ran = ran.mentions("hint: raise the limit (ulimit -n");
+            // Nothing is wrong with the network, the certificates or the folders.
+            for other in [
+                "curl",
+                "proxy",
+                "nc -v",
+                "getent",
+                "certificate",
+                "--state-dir",
+            ] {
+                let is_said = ran.stderr.contains(other);
+                assert!(!is_said, "{other}, {target} with {most} files: {ran}");
+            }
         }
+        assert!(codes.contains(&75) && codes.contains(&0), "{codes:?}");
     }
-    assert!(codes.contains(&75) && codes.contains(&0), "{codes:?}");
+}
+
+/// The same of threads, of which there are none at all: no system has room for such a stack.
+#[test]
+fn where_no_thread_is_left_nothing_panics() {
+    for via in [Via::Imap, Via::Graph] {
+        let desk = Desk::new(via, "deliver: maildir:~/mail");
+        desk.deliver(0..1);
+        let world = &desk.world;
+        for args in [
+            &["fetch"][..],
+            &["fetch", "--jobs", "8"],
+            &["token", "get", "support", "--fresh"],
+            &["queue", "set", "support", "--queue-priority", "7"],
+            &["check"],
+        ] {
+            let run = world.run(args).env("RUST_MIN_STACK", "140737488355328");
+            let ran = run.fails(75);
+            assert!(!ran.stderr.contains("panicked"), "{ran}");
+            match args[0] {
+                "check" => ran.shows("raise the limit (ulimit -n for open files, -u for"),
+                _ => ran.mentions("hint: raise the limit (ulimit -n for open files, -u for"),
+            };
+        }
+        desk.fetch(&[]).succeeds();
+    }
 }

@@ -517,6 +517,28 @@ fn a_connection_that_ended_after_an_answer_is_opened_again() {
     assert_same(&sent, &receiver.bodies().sorted(), "posts");
 }
 
+/// With the head the message is taken: the body may drip, or never end.
+#[test]
+fn a_body_that_drips_is_not_waited_for() {
+    let slow = || {
+        let long = "x".repeat(1000);
+        Reply::new("200 OK", "", &long).dripping(Duration::from_millis(100))
+    };
+    for receiver in [
+        Receiver::plain(move |_| slow()),
+        Receiver::tls(&["localhost"], move |_| slow()),
+    ] {
+        let desk = desk(Via::Imap, &receiver, "");
+        desk.deliver(0..2);
+        let began = Instant::now();
+        desk.fetch(&[]).succeeds().says_nothing();
+        let took = began.elapsed().as_secs();
+        assert!(took < 40, "{took} s");
+        assert_eq!(receiver.posts().len(), 2);
+        desk.fetch(&["--audit"]).succeeds();
+    }
+}
+
 /// It takes the minute that it may take, and no more.
 #[test]
 fn a_receiver_that_does_not_answer_is_left_after_a_minute() {

@@ -308,6 +308,28 @@ fn what_a_busy_host_cannot_begin_it_gives_back() {
     assert_eq!(set(&[came_here, came_there].concat()), all(0..12));
 }
 
+/// Of what it gives back, the urgent ones still come before the others.
+#[test]
+fn what_is_given_back_keeps_its_place() {
+    let crowd = Crowd::new(&Manner {
+        take: HANGS,
+        urgent: &[2, 5, 7, 11],
+        state: "lease: 600s",
+        ..Manner::default()
+    });
+    crowd.mail_comes();
+    let busy = crowd.run(0, &["--json", "fetch", "--jobs", "1"]).starts();
+    crowd.wait_for("first");
+    let held = "SELECT count(*) FROM lease WHERE name LIKE 'fetch %' AND until > clock_timestamp()";
+    until("the others are given back", || {
+        crowd.database.sql(held) == "1"
+    });
+    std::fs::write(crowd.shared("go"), "").unwrap();
+    let came = came(&busy.ends());
+    assert_eq!(set(&came[..4]), all([2, 5, 7, 11]), "{came:?}");
+    assert_eq!(set(&came), all(0..12));
+}
+
 #[test]
 fn the_share_of_a_host_that_is_killed_is_taken_over() {
     let crowd = Crowd::new(&Manner {

@@ -304,6 +304,40 @@ fn a_run_is_on_the_page() {
     has(&page, "1 mailbox is not fetched");
 }
 
+/// As everywhere, `-` is standard output, which takes one thing; and a pipe is written to.
+#[test]
+fn a_dash_is_standard_output() {
+    let world: &World = &Example::well().world;
+    let page = world.run(["status", "--html", "-"]).succeeds().stdout;
+    assert!(page.ends_with("</html>\n"), "{page}");
+    let metrics = world.run(["status", "--metrics", "-"]).succeeds().stdout;
+    assert!(metrics.contains("\nqueuemail_build_info{"), "{metrics}");
+    assert!(!world.path("-").exists());
+    // A link, since with this mistake in the program the test would take /dev/stdout away.
+    std::os::unix::fs::symlink("/dev/stdout", world.path("pipe")).unwrap();
+    let pipe = world.run(["status", "--html"]).arg(world.path("pipe"));
+    let pipe = pipe.succeeds();
+    assert!(pipe.stdout.ends_with("</html>\n"), "{pipe}");
+    let both = ["status", "--html", "-", "--metrics", "-"];
+    world
+        .run(both)
+        .fails(64)
+        .mentions("`--metrics -` and `--html -` cannot both write");
+    let json = ["status", "--html", "-", "--json"];
+    world
+        .run(json)
+        .fails(64)
+        .mentions("`--html -` and `--json`");
+    for args in [
+        ["check", "--report", "-"],
+        ["status", "--config", "-"],
+        ["status", "--state-dir", "-"],
+    ] {
+        world.run(args).fails(64).mentions(" ./-");
+    }
+    assert!(!world.path("-").exists());
+}
+
 /// Others may read the page where the umask says so, and where its file was made so before.
 #[test]
 fn the_file_is_whole_and_as_the_umask_has_it() {

@@ -11,6 +11,7 @@ use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use std::cell::Cell;
 use std::fs;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,7 +81,10 @@ impl Connection {
             .enable_io()
             .enable_time()
             .build()
-            .map_err(|e| Error::new(Why::Lost, format!("cannot wait for a server: {e}")))?;
+            .map_err(|e| {
+                let fault = Fault::try_later(format!("cannot wait for a server: {e}"));
+                network(fault.by_system(&e).into())
+            })?;
         let mut config = config_of(place);
         let watch = Watch::new(place.password.is_some());
         let process = watch.process();
@@ -338,6 +342,11 @@ fn unreached(path: &std::path::Path, err: &std::io::Error) -> Error {
     let fault = Fault::try_later(&*what)
         .cause(Cause::CannotConnect)
         .hint(hint);
+    // The system says the same of a queue that is full and of a process that may not be started.
+    let fault = match err.kind() {
+        ErrorKind::WouldBlock => fault,
+        _ => fault.by_system(err),
+    };
     Error::new(Why::Network(Box::new(fault)), what)
 }
 
@@ -376,6 +385,7 @@ fn connector(place: &Place) -> Result<TlsConnector, Error> {
                 fs::read(path).map_err(|e| {
                     Fault::config(format!("cannot read `{}`: {e}", path.display()))
                         .hint(format!("ls -l {}", crate::shell::quote(path)))
+                        .by_system(&e)
                 })
             };
             crate::x509::check_closed(key)?;

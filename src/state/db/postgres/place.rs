@@ -385,6 +385,7 @@ fn read(path: &Path, what: &str) -> Result<Secret> {
     let octets = files::read_plain(path, LARGEST).map_err(|e| {
         Fault::config(format!("cannot read {what} `{}`: {e}", path.display()))
             .hint(format!("ls -l {}", shell::quote(path)))
+            .by_system(&e)
     })?;
     let text = str::from_utf8(&octets)
         .map_err(|_| Fault::config(format!("{what} `{}` is not UTF-8", path.display())))?;
