@@ -4,7 +4,7 @@ use super::Job;
 use super::pile::Sorted;
 use super::sift::{Found, Sift};
 use crate::mail::{Listed, Mailbox, RemoteId};
-use crate::state::{FolderRecord, Store};
+use crate::state::{FolderRecord, Standing, Store};
 use anyhow::Result;
 use std::collections::HashMap;
 
@@ -56,17 +56,13 @@ pub fn outstanding(
     let epoch = record.epoch;
     let mut set_aside = Vec::new();
     let mut is_wanted = |id: &RemoteId| {
-        let is_set_aside = is_set_aside(id);
-        if is_set_aside {
-            set_aside.push(id.clone());
-        }
-        !is_set_aside
+        set_aside.extend(is_set_aside(id).then(|| id.clone()));
+        !is_set_aside(id)
     };
     // To catch up is to skip also what could not be fetched so far.
-    let until = if job.catch_up {
-        i64::MAX / 2
-    } else {
-        store.now()
+    let until = match job.catch_up {
+        true => i64::MAX / 2,
+        false => store.now(),
     };
     store.due(record.id, epoch, until, &mut |id| match is_wanted(&id) {
         true if job.catch_up => sift.take_again(id),
@@ -77,15 +73,7 @@ pub fn outstanding(
     let mut take = |listed: Vec<Listed>| {
         let ids: Vec<RemoteId> = listed.iter().map(|listed| listed.id.clone()).collect();
         sift.see(&ids);
-        let first = ids.iter().min().filter(|id| id.ascends());
-        let known = match highest.as_ref().zip(first) {
-            Some((highest, first)) if highest < first => HashMap::new(),
-            _ => store.accounted(record.id, epoch, &ids)?,
-        };
-        // What is skipped goes on record while the rest is listed.
-        if let Some(highest) = &mut highest {
-            *highest = ids.into_iter().fold(highest.clone(), RemoteId::max);
-        }
+        let known = on_record(store, record, ids, &mut highest)?;
         let is_new = |listed: &Listed| !known.contains_key(&listed.id) && is_wanted(&listed.id);
         sift.take(listed.into_iter().filter(is_new).collect())
     };
@@ -113,4 +101,23 @@ pub fn outstanding(
         found,
         mark: listing.mark,
     }))
+}
+
+/// What became of those messages that are on record. Beyond `highest`, if it is known, nothing is. It
+/// moves on with the listing, for what is skipped goes on record while the rest is listed.
+fn on_record(
+    store: &Store,
+    record: &FolderRecord,
+    ids: Vec<RemoteId>,
+    highest: &mut Option<RemoteId>,
+) -> Result<HashMap<RemoteId, Standing>> {
+    let first = ids.iter().min().filter(|id| id.ascends());
+    let known = match highest.as_ref().zip(first) {
+        Some((highest, first)) if *highest < *first => HashMap::new(),
+        _ => store.accounted(record.id, record.epoch, &ids)?,
+    };
+    if let Some(highest) = highest {
+        *highest = ids.into_iter().fold(highest.clone(), RemoteId::max);
+    }
+    Ok(known)
 }

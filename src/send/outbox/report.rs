@@ -31,24 +31,8 @@ pub struct Destination {
 /// outbox, or waits for the recipients that are left.
 pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Result<String> {
     let store = claim.store;
-    if let Some(intent) = &claim.entry.report {
-        let intent: Intent = serde_json::from_str(intent)
-            .map_err(|e| store.spoilt("the record of a report's delivery", &e))?;
-        let since = store.now() - claim.entry.changed_at;
-        if let Some(longest) = intent.in_flight()
-            && store.is_shared()
-            && (-longest..longest).contains(&since)
-        {
-            return Err(Fault::try_later("another host may still be delivering the report").into());
-        }
-        for file in intent.targets() {
-            store.check_places_of(file)?;
-        }
-        if let Some(place) = delivery::recover(&intent, since)? {
-            done(claim, now)?;
-            delivery::recovered(&intent);
-            return Ok(place);
-        }
+    if let Some(place) = finish_interrupted(claim, now)? {
+        return Ok(place);
     }
     if store.is_shared() {
         to.place.may_be_shared()?;
@@ -97,6 +81,33 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     delivery.flush()?;
     done(claim, now)?;
     delivery.recorded();
+    Ok(place)
+}
+
+/// Finishes a delivery of the report that was interrupted; gives where it is, unless it is to begin
+/// again.
+fn finish_interrupted(claim: &mut Claim<'_>, now: i64) -> Result<Option<String>> {
+    let store = claim.store;
+    let Some(intent) = &claim.entry.report else {
+        return Ok(None);
+    };
+    let intent: Intent = serde_json::from_str(intent)
+        .map_err(|e| store.spoilt("the record of a report's delivery", &e))?;
+    let since = store.now() - claim.entry.changed_at;
+    if let Some(longest) = intent.in_flight()
+        && store.is_shared()
+        && (-longest..longest).contains(&since)
+    {
+        return Err(Fault::try_later("another host may still be delivering the report").into());
+    }
+    for file in intent.targets() {
+        store.check_places_of(file)?;
+    }
+    let place = delivery::recover(&intent, since)?;
+    if place.is_some() {
+        done(claim, now)?;
+        delivery::recovered(&intent);
+    }
     Ok(place)
 }
 
