@@ -424,7 +424,7 @@ fn relays_mail_of_every_user(office: &Office, machine: &mut Machine) {
     );
     assert!(
         full.stderr
-            .contains("452 4.3.1 uid=33 has 1 messages in the outbox"),
+            .contains("452 4.3.1 uid=33 has 1 message in the outbox"),
         "{}",
         full.stderr
     );
