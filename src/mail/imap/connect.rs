@@ -113,6 +113,7 @@ fn check_greeting(line: &[u8], place: &Place, wire: &Wire) -> Result<()> {
 /// The dialogue before TLS (RFC 3501 §6.2.1). What came unencrypted behind the server's consent may
 /// be anybody's, and is refused.
 pub(super) fn ask_for_tls(wire: &mut Wire, place: &Place) -> Result<()> {
+    wire.begin_in_clear();
     greet(wire, place, TlsMode::StartTls)?;
     match wire.run("STARTTLS", GREETING, |_| Ok(())) {
         Ok(()) if wire.unread() == 0 => Ok(()),

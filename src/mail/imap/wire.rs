@@ -112,6 +112,9 @@ pub struct Wire {
     octets: u64,
     lines: u32,
     tags: u32,
+    /// What tags begin with: another letter before TLS than in it, so that no answer that came
+    /// unencrypted counts for a command in TLS.
+    letter: char,
     trace: Option<Trace>,
     /// Never shown, nor kept in what the server said.
     secrets: Mask,
@@ -129,11 +132,17 @@ impl Wire {
             octets: 0,
             lines: 0,
             tags: 0,
+            letter: 'q',
             trace,
             secrets: Mask::default(),
             limits: Limits::default(),
             heard: Heard::default(),
         }
+    }
+
+    /// Tells that what follows is said before TLS.
+    pub fn begin_in_clear(&mut self) {
+        self.letter = 't';
     }
 
     /// Starts TLS. What was said before it is forgotten (RFC 3501 §6.2.1); who calls this has looked
@@ -142,6 +151,8 @@ impl Wire {
         Ok(Wire {
             stream: self.stream.start_tls(host, connector)?,
             heard: Heard::default(),
+            tags: 0,
+            letter: 'q',
             ..self
         })
     }
@@ -181,7 +192,7 @@ impl Wire {
     /// The same of a command that holds a secret; `shown` is its form in the trace.
     pub fn send_as(&mut self, command: &str, shown: &str) -> Result<String, Cut> {
         self.tags += 1;
-        let tag = format!("q{}", self.tags);
+        let tag = format!("{}{}", self.letter, self.tags);
         let line = Secret::new(format!("{tag} {command}\r\n"));
         self.send(line.expose().as_bytes(), &format!("{tag} {shown}"))?;
         Ok(tag)

@@ -25,17 +25,17 @@ fn speak(greeting: &'static str, answer: &'static str) -> Result<()> {
     let result = ask_for_tls(&mut wire, &place());
     drop(wire);
     let line = server.join().unwrap();
-    assert!(matches!(line.as_str(), "q1 STARTTLS\r\n" | ""), "{line}");
+    assert!(matches!(line.as_str(), "t1 STARTTLS\r\n" | ""), "{line}");
     result
 }
 
 #[test]
 fn tls_may_start_after_the_tagged_ok() {
-    assert!(speak("* OK ready\r\n", "q1 OK begin\r\n").is_ok());
+    assert!(speak("* OK ready\r\n", "t1 OK begin\r\n").is_ok());
     assert!(
         speak(
             "* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n",
-            "* OK soon\r\nq1 ok\r\n"
+            "* OK soon\r\nt1 ok\r\n"
         )
         .is_ok()
     );
@@ -45,7 +45,7 @@ fn tls_may_start_after_the_tagged_ok() {
 fn octets_after_the_tagged_ok_are_refused() {
     let err = speak(
         "* OK ready\r\n",
-        "q1 OK begin\r\n* CAPABILITY AUTH=XOAUTH2\r\n",
+        "t1 OK begin\r\n* CAPABILITY AUTH=XOAUTH2\r\n",
     )
     .unwrap_err();
     assert_eq!(fault(&err).kind, Kind::Refused);
@@ -57,11 +57,11 @@ fn without_starttls_nothing_goes_on() {
     for (greeting, answer, kind) in [
         (
             "* OK ready\r\n",
-            "q1 BAD unknown command\r\n",
+            "t1 BAD unknown command\r\n",
             Kind::Refused,
         ),
-        ("* OK ready\r\n", "q1 NO not now\r\n", Kind::Refused),
-        ("* OK ready\r\n", "q2 OK\r\n", Kind::TryLater),
+        ("* OK ready\r\n", "t1 NO not now\r\n", Kind::Refused),
+        ("* OK ready\r\n", "q1 OK\r\n", Kind::TryLater),
         ("* OK ready\r\n", "* BYE no\r\n", Kind::TryLater),
         ("* OK ready\r\n", "", Kind::TryLater),
         ("* PREAUTH ready\r\n", "", Kind::Refused),
