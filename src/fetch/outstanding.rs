@@ -56,8 +56,11 @@ pub fn outstanding(
     let epoch = record.epoch;
     let mut set_aside = Vec::new();
     let mut is_wanted = |id: &RemoteId| {
-        set_aside.extend(is_set_aside(id).then(|| id.clone()));
-        !is_set_aside(id)
+        let is_wanted = !is_set_aside(id);
+        if !is_wanted {
+            set_aside.push(id.clone());
+        }
+        is_wanted
     };
     // To catch up is to skip also what could not be fetched so far.
     let until = match job.catch_up {
